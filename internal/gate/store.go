@@ -1,0 +1,277 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/sallyport-gate/sallyport/auth"
+)
+
+// Errors of a Store that callers branch on. Any other error means that the
+// store did not answer: nothing is known to have happened.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrExists   = errors.New("exists already")
+	// ErrCodeUsed means that a one-time code, recovery code or step was used
+	// by somebody else between reading and writing.
+	ErrCodeUsed = errors.New("code was used already")
+)
+
+// VersionConflict is the error of an edit that was based on an older version.
+type VersionConflict struct {
+	Base, Current int64
+}
+
+func (e *VersionConflict) Error() string {
+	return "the list was changed by somebody else in the meantime"
+}
+
+// Policy is everything a node decides from, as it is loaded at start.
+type Policy struct {
+	Tenants []TenantPolicy
+	Global  Global
+	Position
+}
+
+// Global is the part of the policy that belongs to no tenant.
+type Global struct {
+	Epoch      int64      // of everybody
+	Session    []auth.Key // newest first
+	Assertions []auth.AssertionKey
+}
+
+// TenantPolicy is one tenant's part of the policy.
+type TenantPolicy struct {
+	Tenant   Tenant
+	Networks []Network
+	Admins   []AdminView
+	Ended    []EndedSession
+}
+
+// AdminView is what a decision needs to know of an admin.
+type AdminView struct {
+	ID, Login, Name string
+	Role            Role
+	Disabled        bool
+	Epoch           int64
+}
+
+// EndedSession is a session that was ended before its token runs out.
+type EndedSession struct {
+	ID      string
+	Expires time.Time // of the token; after that it can be forgotten
+}
+
+// Position is a place in the change log. Followers read inclusively from it,
+// and a row that is missing or has another id there tells them that the store
+// has lost or replaced changes.
+type Position struct {
+	Pos int64
+	ID  string
+}
+
+// ChangeKind says what a change is about.
+type ChangeKind string
+
+// Kinds of changes. Followers reload the tenant for every kind but
+// ChangeSession (one more ended session) and ChangeGlobal.
+const (
+	ChangeTenant  ChangeKind = "tenant"
+	ChangeList    ChangeKind = "list"
+	ChangeAdmin   ChangeKind = "admin"
+	ChangeSession ChangeKind = "session"
+	ChangeGlobal  ChangeKind = "global" // keys, epoch of everybody
+)
+
+// Change is one row of the change log, which is a chain: Hash covers the row
+// and the hash before it.
+type Change struct {
+	Position
+	Kind    ChangeKind
+	Action  string // e.g. "network.put", "admin.disable"
+	Tenant  string // tenant ID
+	Subject string // id of what changed
+	Version int64  // list version; for ChangeSession the token's end in unix µs
+	At      time.Time
+	Actor   string
+	ActorID string
+	Address netip.Addr
+	Detail  []byte // JSON: before and after, never a secret
+	Hash    []byte
+}
+
+// Record is what an operation adds to the change log.
+type Record struct {
+	Actor  Actor
+	Action string
+	Detail any // marshalled as JSON
+	At     time.Time
+}
+
+// Store keeps everything. Each method is one transaction: it happens wholly,
+// durably, or not at all. Every change to policy, people or sessions ends with
+// the next position of the change log.
+type Store interface {
+	PolicyStore
+	TenantStore
+	AdminStore
+	SessionStore
+	AttemptStore
+	Close() error
+}
+
+// PolicyStore is what a node follows.
+type PolicyStore interface {
+	LoadPolicy(ctx context.Context) (*Policy, error)
+	// LoadTenant returns ErrNotFound for a tenant that was removed.
+	LoadTenant(ctx context.Context, id string) (*TenantPolicy, error)
+	LoadGlobal(ctx context.Context) (Global, error)
+	// ChangesFrom returns up to limit changes from the position on, that one
+	// included, in order.
+	ChangesFrom(ctx context.Context, pos int64, limit int) ([]Change, error)
+	// Changes lists a tenant's changes (empty: all), newest first. A cursor's
+	// ID is ignored; its position is given by before (0: from the newest).
+	Changes(ctx context.Context, tenant string, before int64, limit int) ([]Change, error)
+	// VerifyChanges reads the whole chain and returns the number of rows that
+	// hold; an error names the first that does not.
+	VerifyChanges(ctx context.Context) (int64, error)
+	// AddKeys stores a fresh pair of keys unless the newest pair is another
+	// than the caller knew (ErrExists: another node was faster).
+	AddKeys(ctx context.Context, rec Record, known string, session auth.Key, assertion auth.AssertionKey) error
+	// RemoveKeys deletes keys made before the time, never the newest pair.
+	RemoveKeys(ctx context.Context, rec Record, before time.Time) error
+	// RaiseEpoch ends every session of everybody.
+	RaiseEpoch(ctx context.Context, rec Record) error
+	// MAC is the store's keyed hash, for what must be compared but not read.
+	MAC(purpose, text string) []byte
+}
+
+// TenantStore keeps tenants and their lists.
+type TenantStore interface {
+	// AddTenant returns ErrExists when the slug or a host is taken.
+	AddTenant(ctx context.Context, rec Record, t Tenant) error
+	// SetTenant stores name, hosts and mode; mode changes make a list version.
+	SetTenant(ctx context.Context, rec Record, t Tenant) error
+	RemoveTenant(ctx context.Context, rec Record, id string) error
+	Tenants(ctx context.Context) ([]Tenant, error)
+	// PutNetworks replaces mode and list where the version is still base, and
+	// returns the new version. *VersionConflict otherwise.
+	PutNetworks(ctx context.Context, rec Record, put ListPut) (int64, error)
+	// List returns the list as it was at a version (0: the newest).
+	List(ctx context.Context, tenant string, version int64) (*ListVersion, error)
+	// ListAt returns the list in force at a moment, ErrNotFound before the first.
+	ListAt(ctx context.Context, tenant string, at time.Time) (*ListVersion, error)
+	// ListVersions lists versions without their entries, newest first.
+	ListVersions(ctx context.Context, tenant string, before int64, limit int) ([]ListVersion, error)
+}
+
+// ListPut is an edit of a tenant's list.
+type ListPut struct {
+	Tenant   string
+	Base     int64
+	Mode     Mode
+	Networks []Network
+	Reason   string
+}
+
+// ListVersion is one version of a tenant's list.
+type ListVersion struct {
+	Version  int64
+	Mode     Mode
+	At       time.Time
+	By       string
+	Reason   string
+	Added    int
+	Removed  int
+	Changed  int
+	Networks []Network
+}
+
+// AdminStore keeps people.
+type AdminStore interface {
+	// AddAdmin returns ErrExists when the tenant has such a login.
+	AddAdmin(ctx context.Context, rec Record, a Admin) error
+	// Admin and AdminByLogin return ErrNotFound.
+	Admin(ctx context.Context, id string) (*Admin, error)
+	AdminByLogin(ctx context.Context, tenant, canonicalLogin string) (*Admin, error)
+	Admins(ctx context.Context, tenant string) ([]Admin, error)
+	// SetAdmin stores name, role, disabled, exempt, password, must-change and
+	// second factor, and raises the admin's epoch when told to: its sessions
+	// are ended. A nil recovery leaves the recovery codes as they are.
+	SetAdmin(ctx context.Context, rec Record, a Admin, raise bool, recovery [][]byte) (epoch int64, err error)
+	RemoveAdmin(ctx context.Context, rec Record, id string) error
+	// SetPending stores the secret of an enrolment under way, unless there is
+	// one, and returns the one in force.
+	SetPending(ctx context.Context, admin, secret string) (string, error)
+	// UseTOTP moves the last used step forward; ErrCodeUsed when it is not
+	// before the given one any more.
+	UseTOTP(ctx context.Context, admin string, step int64) error
+	// UseRecovery deletes the recovery code; ErrCodeUsed when there is none.
+	UseRecovery(ctx context.Context, admin string, hash []byte) error
+
+	// Reserve counts one try against every key at once, before the try is
+	// made, so that parallel tries cannot slip past. It counts none and
+	// returns the time until which the caller is locked out when any key is
+	// used up.
+	Reserve(ctx context.Context, keys [][]byte, limit Throttle, now time.Time) (lockedUntil time.Time, err error)
+	// Release takes one try back from the keys, for one that did not fail.
+	Release(ctx context.Context, keys [][]byte) error
+	// Forget clears a key after a complete sign-in.
+	Forget(ctx context.Context, key []byte) error
+}
+
+// Throttle bounds failed tries.
+type Throttle struct {
+	Attempts int
+	Within   time.Duration
+	Lock     time.Duration
+}
+
+// SessionStore keeps sessions.
+type SessionStore interface {
+	// SignIn stores a session, its attempt and the admin's time of last
+	// sign-in together.
+	SignIn(ctx context.Context, s Session, a Attempt) error
+	Session(ctx context.Context, id string) (*Session, error)
+	// Sessions lists a tenant's sessions that have not ended at the time
+	// (admin empty: everybody's), newest first.
+	Sessions(ctx context.Context, f SessionFilter) ([]Session, error)
+	// EndSession ends one; ErrNotFound when there is none that is running.
+	EndSession(ctx context.Context, rec Record, id string) error
+	// Touch stores when and from where sessions were last seen.
+	Touch(ctx context.Context, seen []Session) error
+}
+
+// SessionFilter selects running sessions.
+type SessionFilter struct {
+	Tenant string // empty: all, for commands
+	Admin  string
+	Now    time.Time
+	Limit  int
+	Before Cursor // by Started, then ID
+}
+
+// AttemptStore keeps attempts and their ledger.
+type AttemptStore interface {
+	// PutAttempts stores records, or moves the count and last time of those
+	// it has forward: storing one twice changes nothing. seen is the boot's
+	// number of attempts so far.
+	PutAttempts(ctx context.Context, boot Ledger, batch []Attempt) error
+	Attempts(ctx context.Context, f AttemptFilter) ([]Attempt, error)
+	GroupAttempts(ctx context.Context, f AttemptFilter, by GroupBy) ([]AttemptGroup, error)
+	// Attempt returns ErrNotFound; tenant empty: of any tenant.
+	Attempt(ctx context.Context, tenant, reference string) (*Attempt, error)
+	// SignIns returns how often each address signed in since.
+	SignIns(ctx context.Context, tenant string, since time.Time) ([]Use, error)
+	// DeleteAttempts deletes records whose last time is before, at most limit,
+	// and sessions long ended; the ledger keeps their counts.
+	DeleteAttempts(ctx context.Context, before time.Time, limit int) (int64, error)
+	// OpenLedger begins the account of a start of a node.
+	OpenLedger(ctx context.Context, l Ledger) error
+	// CloseLedger closes an account: what was seen and is neither stored nor
+	// deleted is lost.
+	CloseLedger(ctx context.Context, boot string, seen int64) (Ledger, error)
+	Ledgers(ctx context.Context) ([]Ledger, error)
+}
