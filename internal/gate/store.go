@@ -14,6 +14,8 @@ import (
 var (
 	ErrNotFound = errors.New("not found")
 	ErrExists   = errors.New("exists already")
+	// ErrChanged means that what was read was changed before it was written.
+	ErrChanged = errors.New("changed in the meantime")
 	// ErrCodeUsed means that a one-time code, recovery code or step was used
 	// by somebody else between reading and writing.
 	ErrCodeUsed = errors.New("code was used already")
@@ -140,7 +142,8 @@ type PolicyStore interface {
 	// AddKeys stores a fresh pair of keys unless the newest pair is another
 	// than the caller knew (ErrExists: another node was faster).
 	AddKeys(ctx context.Context, rec Record, known string, session auth.Key, assertion auth.AssertionKey) error
-	// RemoveKeys deletes keys made before the time, never the newest pair.
+	// RemoveKeys deletes keys made before the time, never the newest pair. It
+	// adds to the change log only when it deletes something.
 	RemoveKeys(ctx context.Context, rec Record, before time.Time) error
 	// RaiseEpoch ends every session of everybody.
 	RaiseEpoch(ctx context.Context, rec Record) error
@@ -198,8 +201,11 @@ type AdminStore interface {
 	AdminByLogin(ctx context.Context, tenant, canonicalLogin string) (*Admin, error)
 	Admins(ctx context.Context, tenant string) ([]Admin, error)
 	// SetAdmin stores name, role, disabled, exempt, password, must-change and
-	// second factor, and raises the admin's epoch when told to: its sessions
-	// are ended. A nil recovery leaves the recovery codes as they are.
+	// second factor where the revision is still the one that was read
+	// (ErrChanged otherwise: a disabled admin must not come back to life
+	// because its password was changed at the same moment), and raises the
+	// admin's epoch when told to: its sessions are ended. A nil recovery
+	// leaves the recovery codes as they are.
 	SetAdmin(ctx context.Context, rec Record, a Admin, raise bool, recovery [][]byte) (epoch int64, err error)
 	RemoveAdmin(ctx context.Context, rec Record, id string) error
 	// SetPending stores the secret of an enrolment under way, unless there is
@@ -216,7 +222,8 @@ type AdminStore interface {
 	// returns the time until which the caller is locked out when any key is
 	// used up.
 	Reserve(ctx context.Context, keys [][]byte, limit Throttle, now time.Time) (lockedUntil time.Time, err error)
-	// Release takes one try back from the keys, for one that did not fail.
+	// Release takes one try back from the keys, for one that did not fail. A
+	// key that this brings below its limit is not locked any more.
 	Release(ctx context.Context, keys [][]byte) error
 	// Forget clears a key after a complete sign-in.
 	Forget(ctx context.Context, key []byte) error

@@ -53,7 +53,7 @@ type Tenant struct {
 	Hosts   []string // canonical host names, see CanonicalHost
 	Mode    Mode
 	Version int64 // of the list; 1 is the first, empty one
-	Epoch   int64 // sessions with another tenant epoch are ended
+	Epoch   int64 // sessions with an earlier tenant epoch are ended
 	Created time.Time
 }
 
