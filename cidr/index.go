@@ -137,15 +137,15 @@ type Near struct {
 	Bit    int          // the first bit, from 1, in which they differ: at most Prefix.Bits(); 0 when Prefix contains the address
 }
 
-// Nearest returns the entry that shares the most leading bits with a, of those
-// with the same the narrowest, of those the first. An entry that contains a
-// shares all. It is not ok when no entry is of a's family, and for an address
-// that is invalid or has a zone.
+// Nearest returns the entry that shares the most leading bits with a; of several
+// the widest, which is missed by the least, and of those the first. An entry that
+// contains a shares all. It is not ok when no entry is of a's family, and for an
+// address that is invalid or has a zone.
 func (x *Index) Nearest(a netip.Addr) (n Near, ok bool) {
-	a = a.Unmap()
 	if !a.IsValid() || a.Zone() != "" {
 		return Near{}, false
 	}
+	a = a.Unmap()
 	// A scan, since cidranger has no such question and a list is short.
 	best, shared := -1, -1
 	for i, r := range x.entries {
@@ -153,7 +153,7 @@ func (x *Index) Nearest(a netip.Addr) (n Near, ok bool) {
 			continue
 		}
 		s := commonBits(a, r.nearest(a))
-		if s > shared || s == shared && r.compareWidth(x.entries[best]) < 0 {
+		if s > shared || s == shared && r.compareWidth(x.entries[best]) > 0 {
 			best, shared = i, s
 		}
 	}

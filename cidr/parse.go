@@ -31,6 +31,7 @@ var mapped = Range{netip.MustParseAddr("::ffff:0:0"), netip.MustParseAddr("::fff
 func ParseAddr(text string) (netip.Addr, error) {
 	a, err := parseAddr(text)
 	if err != nil {
+		err.Text = text
 		return netip.Addr{}, err
 	}
 	return a.Unmap(), nil
@@ -92,19 +93,20 @@ func MustParse(text string) Range {
 // RangeOf returns the addresses of p, host bits cleared and unmapped. It refuses
 // with a [*ParseError] what [Parse] refuses of p's text.
 func RangeOf(p netip.Prefix) (Range, error) {
-	if !p.IsValid() {
-		return Range{}, refuse(CodeNotAnAddress, p.String(), "is not a network")
-	}
 	r, _, err := fromPrefix(p)
 	if err != nil {
+		err.Text = p.String()
 		return Range{}, err
 	}
 	return r, nil
 }
 
-// fromPrefix makes a range of a valid prefix.
+// fromPrefix makes a range of a prefix.
 func fromPrefix(p netip.Prefix) (Range, Notes, *ParseError) {
 	text := p.String()
+	if !p.IsValid() {
+		return Range{}, 0, refuse(CodeNotAnAddress, text, "is not a network")
+	}
 	a, notes := unwrap(p.Addr())
 	if notes != 0 {
 		if p.Bits() < mappedBits {

@@ -62,8 +62,9 @@ func Codes() []string {
 }
 
 // refuse returns the error whose sentence is the quoted part followed by problem.
+// The exported functions, which know the whole text, set Text.
 func refuse(code, part, problem string) *ParseError {
-	return &ParseError{Text: part, Part: part, Problem: quote(part) + " " + problem, Code: code}
+	return &ParseError{Part: part, Problem: quote(part) + " " + problem, Code: code}
 }
 
 func refuseEverything(text string, r Range) *ParseError {

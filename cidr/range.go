@@ -42,7 +42,7 @@ func (r Range) First() netip.Addr { return r.first }
 func (r Range) Last() netip.Addr { return r.last }
 
 // Prefixes returns the fewest prefixes that hold exactly the addresses of r, in
-// ascending order: at most 62 for IPv4 and 254 for IPv6, none for the zero value.
+// ascending order: at most 62 for IPv4 and 253 for IPv6, none for the zero value.
 func (r Range) Prefixes() []netip.Prefix {
 	if !r.IsValid() {
 		return nil
@@ -84,9 +84,12 @@ func (r Range) String() string {
 // Contains reports whether a is in r. A mapped address counts as IPv4; an
 // invalid address and one with a zone are in no range.
 func (r Range) Contains(a netip.Addr) bool {
+	if !a.IsValid() || a.Zone() != "" {
+		return false // asked before Unmap, which drops the zone
+	}
 	// Addr.Compare puts IPv4 below IPv6, so families need no case of their own.
 	a = a.Unmap()
-	return a.IsValid() && a.Zone() == "" && r.first.Compare(a) <= 0 && a.Compare(r.last) <= 0
+	return r.first.Compare(a) <= 0 && a.Compare(r.last) <= 0
 }
 
 // Covers reports whether every address of o is in r. A range covers itself.
