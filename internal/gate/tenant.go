@@ -133,36 +133,6 @@ type Session struct {
 	EndedBy     string
 }
 
-// Actor is who asks for an operation, from where. It is handed over
-// explicitly, never through a context.
-type Actor struct {
-	Kind    ActorKind
-	Tenant  string // tenant ID of the admin; empty for commands and the system
-	Admin   string // admin ID
-	Login   string // or the name of the operating system's user, for a command
-	Role    Role
-	Session string
-	Address netip.Addr // not valid for commands
-}
-
-// ActorKind says what sort of actor asks.
-type ActorKind string
-
-// Kinds of actors.
-const (
-	ActorAdmin   ActorKind = "admin"
-	ActorCommand ActorKind = "command" // somebody with access to the store itself
-	ActorSystem  ActorKind = "system"  // Sallyport: key rotation, expiry
-)
-
-// Name is how the actor is shown in records.
-func (a Actor) Name() string {
-	if a.Login == "" {
-		return string(a.Kind)
-	}
-	return a.Login
-}
-
 // NewID returns a fresh identifier with 130 bits of chance. Ids are made here
 // and not by the database, so that no engine's sequence is relied on.
 func NewID() string { return rand.Text() }

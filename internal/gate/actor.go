@@ -1,0 +1,55 @@
+package gate
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+)
+
+// ErrForbidden means that the actor's role does not allow the operation.
+var ErrForbidden = errors.New("your role does not allow this")
+
+// Actor is who asks for an operation, from where. It is handed over
+// explicitly, never through a context.
+type Actor struct {
+	Kind     ActorKind
+	Tenant   string // tenant ID of the admin; empty for commands and the system
+	Admin    string // admin ID
+	Login    string // or the name of the operating system's user, for a command
+	Role     Role
+	Session  string
+	Address  netip.Addr // not valid for commands
+	Operator bool       // the address is in one of the operator's networks
+}
+
+// ActorKind says what sort of actor asks.
+type ActorKind string
+
+// Kinds of actors.
+const (
+	ActorAdmin   ActorKind = "admin"
+	ActorCommand ActorKind = "command" // somebody with access to the store itself
+	ActorSystem  ActorKind = "system"  // Sallyport: key rotation, expiry
+)
+
+// Name is how the actor is shown in records.
+func (a Actor) Name() string {
+	if a.Login == "" {
+		return string(a.Kind)
+	}
+	return a.Login
+}
+
+// may checks that the actor has one of the roles in the tenant. Another
+// tenant's things do not exist for it: ErrNotFound.
+func (a Actor) may(tenant string, roles ...Role) error {
+	switch {
+	case a.Kind == ActorCommand, a.Kind == ActorSystem:
+		return nil
+	case a.Kind != ActorAdmin, a.Tenant == "", a.Tenant != tenant:
+		return ErrNotFound
+	case !slices.Contains(roles, a.Role):
+		return ErrForbidden
+	}
+	return nil
+}

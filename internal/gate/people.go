@@ -1,0 +1,239 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sallyport-gate/sallyport/auth"
+)
+
+// ErrLastOwner means that a tenant would be left without an owner who can
+// sign in.
+var ErrLastOwner = errors.New("the last owner stays: make somebody else owner first")
+
+// NewAdmin is an admin to add.
+type NewAdmin struct {
+	Login    string
+	Name     string
+	Role     Role
+	Password string // empty: one is made
+	Exempt   bool   // needs no second factor
+}
+
+// AddAdmin adds an admin and returns it with its first password, which is to
+// be changed at the first sign-in: somebody else knows it.
+func (g *Gate) AddAdmin(ctx context.Context, by Actor, tenant string, n NewAdmin) (*Admin, string, error) {
+	if err := by.may(tenant, RoleOwner); err != nil {
+		return nil, "", err
+	}
+	if err := checkAdmin(n); err != nil {
+		return nil, "", err
+	}
+	password, encoded, err := g.firstPassword(ctx, n.Password)
+	if err != nil {
+		return nil, "", err
+	}
+	a := Admin{
+		ID: NewID(), Tenant: tenant, Login: n.Login, Name: strings.TrimSpace(n.Name), Role: n.Role,
+		Password: encoded, MustChange: true, Exempt: n.Exempt, Created: micros(g.now()),
+	}
+	rec := Record{Actor: by, Action: "admin.add", At: g.now()}
+	if err := g.store.AddAdmin(ctx, rec, a); err != nil {
+		return nil, "", err
+	}
+	return &a, password, g.applied(ctx)
+}
+
+func checkAdmin(n NewAdmin) error {
+	bad := &InvalidError{}
+	if err := ValidLogin(n.Login); err != nil {
+		bad.add("login", "invalid", "%s", err)
+	}
+	if !slices.Contains(Roles, n.Role) {
+		bad.add("role", "unknown", "%q is no role: write owner, reviewer or member", n.Role)
+	}
+	if utf8.RuneCountInString(n.Name) > MaxLabel || hasControl(n.Name) {
+		bad.add("name", "invalid", "a name has at most %d characters, none of them invisible", MaxLabel)
+	}
+	return bad.orNil()
+}
+
+// firstPassword hashes a given password, or makes one.
+func (g *Gate) firstPassword(ctx context.Context, given string) (password, encoded string, err error) {
+	if password = given; password == "" {
+		password = auth.NewRecoveryCodes(1)[0]
+	} else if len(password) < 8 || len(password) > 1024 {
+		return "", "", Invalid("password", "length", "a first password has 8 to 1024 characters")
+	}
+	encoded, err = g.hasher.Hash(ctx, password)
+	return password, encoded, err
+}
+
+// Admins lists a tenant's people.
+func (g *Gate) Admins(ctx context.Context, by Actor, tenant string) ([]Admin, error) {
+	if err := by.may(tenant, RoleOwner); err != nil {
+		return nil, err
+	}
+	return g.store.Admins(ctx, tenant)
+}
+
+// AdminPatch changes what it names.
+type AdminPatch struct {
+	Name     *string
+	Role     *Role
+	Disabled *bool
+	Exempt   *bool
+	Password *string // a new first password; empty: one is made
+	NoFactor bool    // forget the second factor and the recovery codes
+	SignOut  bool    // end all sessions
+}
+
+// SetAdmin changes an admin, named by id or login. What could let somebody in
+// who should not be, or keeps a session that should not go on, ends all of its
+// sessions. It returns the first password where one was set.
+func (g *Gate) SetAdmin(ctx context.Context, by Actor, tenant, name string, p AdminPatch) (*Admin, string, error) {
+	if err := by.may(tenant, RoleOwner); err != nil {
+		return nil, "", err
+	}
+	for tries := 0; ; tries++ {
+		a, err := g.findAdmin(ctx, tenant, name)
+		if err != nil {
+			return nil, "", err
+		}
+		password, err := g.setAdmin(ctx, by, a, p)
+		if errors.Is(err, ErrChanged) && tries < 10 {
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		return a, password, g.applied(ctx)
+	}
+}
+
+func (g *Gate) setAdmin(ctx context.Context, by Actor, a *Admin, p AdminPatch) (password string, err error) {
+	wasOwner := a.Role == RoleOwner && !a.Disabled
+	setIf(&a.Name, p.Name)
+	setIf(&a.Role, p.Role)
+	setIf(&a.Disabled, p.Disabled)
+	setIf(&a.Exempt, p.Exempt)
+	if err := checkAdmin(NewAdmin{Login: a.Login, Name: a.Name, Role: a.Role}); err != nil {
+		return "", err
+	}
+	if wasOwner && (a.Role != RoleOwner || a.Disabled) {
+		if err := g.anotherOwner(ctx, a); err != nil {
+			return "", err
+		}
+	}
+	if p.Password != nil {
+		if password, a.Password, err = g.firstPassword(ctx, *p.Password); err != nil {
+			return "", err
+		}
+		a.MustChange = true
+	}
+	var recovery [][]byte
+	if p.NoFactor {
+		a.TOTP, a.Pending, a.TOTPStep, recovery = "", "", 0, [][]byte{}
+	}
+	raise := p.SignOut || p.NoFactor || p.Password != nil || p.Disabled != nil
+	_, err = g.store.SetAdmin(ctx, Record{Actor: by, Action: p.action(), At: g.now()}, *a, raise, recovery)
+	return password, err
+}
+
+// action names a change for the change log.
+func (p *AdminPatch) action() string {
+	switch {
+	case p.Password != nil || p.NoFactor:
+		return "admin.reset"
+	case p.Disabled != nil && *p.Disabled:
+		return "admin.disable"
+	case p.SignOut:
+		return "admin.sign_out"
+	default:
+		return "admin.set"
+	}
+}
+
+func setIf[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// anotherOwner makes sure that the tenant has an owner beside this one.
+func (g *Gate) anotherOwner(ctx context.Context, a *Admin) error {
+	all, err := g.store.Admins(ctx, a.Tenant)
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if o.ID != a.ID && o.Role == RoleOwner && !o.Disabled {
+			return nil
+		}
+	}
+	return ErrLastOwner
+}
+
+// RemoveAdmin removes an admin, named by id or login, and ends its sessions.
+func (g *Gate) RemoveAdmin(ctx context.Context, by Actor, tenant, name string) error {
+	if err := by.may(tenant, RoleOwner); err != nil {
+		return err
+	}
+	a, err := g.findAdmin(ctx, tenant, name)
+	if err != nil {
+		return err
+	}
+	if a.Role == RoleOwner && !a.Disabled {
+		if err := g.anotherOwner(ctx, a); err != nil {
+			return err
+		}
+	}
+	if err := g.store.RemoveAdmin(ctx, Record{Actor: by, Action: "admin.remove", At: g.now()}, a.ID); err != nil {
+		return err
+	}
+	return g.applied(ctx)
+}
+
+// findAdmin finds an admin of the tenant by id or login.
+func (g *Gate) findAdmin(ctx context.Context, tenant, name string) (*Admin, error) {
+	if a, err := g.store.Admin(ctx, name); err == nil && a.Tenant == tenant {
+		return a, nil
+	} else if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	return g.store.AdminByLogin(ctx, tenant, CanonicalLogin(name))
+}
+
+// Sessions lists running sessions: a member sees its own, owners and reviewers
+// the tenant's.
+func (g *Gate) Sessions(ctx context.Context, by Actor, f SessionFilter) ([]Session, error) {
+	switch err := by.may(f.Tenant, RoleOwner, RoleReviewer); {
+	case errors.Is(err, ErrForbidden):
+		f.Admin = by.Admin
+	case err != nil:
+		return nil, err
+	}
+	f.Now = g.now()
+	return g.store.Sessions(ctx, f)
+}
+
+// EndSession ends a session on every node: one's own, or as owner or reviewer
+// any of the tenant's.
+func (g *Gate) EndSession(ctx context.Context, by Actor, id string) error {
+	s, err := g.store.Session(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := by.may(s.Tenant, RoleOwner, RoleReviewer); errors.Is(err, ErrForbidden) && s.Admin != by.Admin {
+		return ErrNotFound
+	} else if err != nil && !errors.Is(err, ErrForbidden) {
+		return err
+	}
+	if err := g.store.EndSession(ctx, Record{Actor: by, Action: "session.end", At: g.now()}, id); err != nil {
+		return err
+	}
+	return g.applied(ctx)
+}

@@ -1,0 +1,146 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Attempts lists attempts, newest first, for owners and reviewers of a tenant
+// and for commands, which may leave the tenant out.
+func (g *Gate) Attempts(ctx context.Context, by Actor, f AttemptFilter) ([]Attempt, error) {
+	if err := g.reviewable(ctx, by, &f); err != nil {
+		return nil, err
+	}
+	return g.store.Attempts(ctx, f)
+}
+
+// GroupAttempts groups the attempts that a filter selects, largest count first.
+func (g *Gate) GroupAttempts(ctx context.Context, by Actor, f AttemptFilter, group GroupBy) ([]AttemptGroup, error) {
+	if err := g.reviewable(ctx, by, &f); err != nil {
+		return nil, err
+	}
+	return g.store.GroupAttempts(ctx, f, group)
+}
+
+// reviewable checks the actor, and turns logins in the filter into what is
+// recorded of them: the admin, or the keyed hash of what is no admin's.
+func (g *Gate) reviewable(ctx context.Context, by Actor, f *AttemptFilter) error {
+	if err := by.may(f.Tenant, RoleOwner, RoleReviewer); err != nil {
+		return err
+	}
+	for i := range f.Where {
+		c := &f.Where[i]
+		if c.Field != FieldLogin {
+			continue
+		}
+		admin, err := g.store.AdminByLogin(ctx, f.Tenant, CanonicalLogin(c.Value))
+		switch {
+		case err == nil:
+			c.Value = admin.ID
+		case errors.Is(err, ErrNotFound):
+			c.Value = g.LoginHash(c.Value)
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// Step is one line of an explanation.
+type Step struct {
+	Name   string // address, tenant, mode, list, entry, nearest, result
+	Detail string // a sentence in English
+}
+
+// Explanation is a record with the way its decision went.
+type Explanation struct {
+	Attempt Attempt
+	Check   *Check // by the list version that was in force; nil: the tenant or the list is gone
+	Steps   []Step
+}
+
+// Explain returns an attempt, by its canonical reference, and how it was
+// decided: from the record and the very version of the list.
+func (g *Gate) Explain(ctx context.Context, by Actor, tenant, reference string) (*Explanation, error) {
+	if err := by.may(tenant, RoleOwner, RoleReviewer); err != nil {
+		return nil, err
+	}
+	a, err := g.store.Attempt(ctx, tenant, reference)
+	if err != nil {
+		return nil, err
+	}
+	e := &Explanation{Attempt: *a}
+	if a.Tenant != "" && a.ListVersion > 0 && a.Address.IsValid() {
+		v, err := g.store.List(ctx, a.Tenant, a.ListVersion)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		if v != nil {
+			e.Check = checkList(v, a.Address, a.FirstTime)
+		}
+	}
+	e.Steps = g.steps(e)
+	return e, nil
+}
+
+// steps writes an explanation in the order of the decision.
+func (g *Gate) steps(e *Explanation) []Step {
+	a := &e.Attempt
+	steps := []Step{{"address", addressStep(a)}}
+	if t := g.TenantByID(a.Tenant); t != nil {
+		steps = append(steps, Step{"tenant", fmt.Sprintf("%s belongs to %s", a.Host, t.Name)})
+	} else {
+		steps = append(steps, Step{"tenant", fmt.Sprintf("%q belongs to no tenant", a.Host)})
+	}
+	if c := e.Check; c != nil {
+		steps = append(steps,
+			Step{"mode", fmt.Sprintf("the list was %s", c.Mode)},
+			Step{"list", fmt.Sprintf("version %d", c.Version)})
+		steps = append(steps, c.steps(a.FirstTime)...)
+	}
+	return append(steps, Step{"result", fmt.Sprintf("%s: %s, at the stage %s", a.Outcome, a.Reason, a.Stage)})
+}
+
+func addressStep(a *Attempt) string {
+	var chosen *Hop
+	for i := range a.Hops {
+		if a.Hops[i].Chosen {
+			chosen = &a.Hops[i]
+		}
+	}
+	switch {
+	case chosen == nil:
+		return fmt.Sprintf("no address could be proven: the peer %s sent no entry that could be believed", textOf(a.Peer))
+	case chosen.Source == "peer":
+		return fmt.Sprintf("%s is the peer of the connection", chosen.Address)
+	default:
+		return fmt.Sprintf("the peer %s is a trusted proxy; %s was taken from %s", textOf(a.Peer), chosen.Address, chosen.Source)
+	}
+}
+
+// steps explains what the list said.
+func (c *Check) steps(at time.Time) []Step {
+	var steps []Step
+	if c.Entry != nil {
+		steps = append(steps, Step{"entry", fmt.Sprintf("%s (%q) contains it", c.Entry.Range, c.Entry.Label)})
+	} else {
+		steps = append(steps, Step{"entry", "no entry in force contains it"})
+	}
+	for i := range c.Off {
+		n := &c.Off[i]
+		why := "is switched off"
+		switch {
+		case n.Enabled && at.Before(n.NotBefore):
+			why = "begins " + n.NotBefore.Format(time.RFC3339)
+		case n.Enabled:
+			why = "ended " + n.Expires.Format(time.RFC3339)
+		}
+		steps = append(steps, Step{"entry", fmt.Sprintf("%s (%q) contains it, but %s", n.Range, n.Label, why)})
+	}
+	if n := c.Nearest; n != nil {
+		steps = append(steps, Step{"nearest", fmt.Sprintf("%s (%q) differs at bit %d", n.Prefix, n.Network.Label, n.Bit)})
+	}
+	return steps
+}

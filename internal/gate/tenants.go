@@ -1,0 +1,167 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// TenantPatch changes what it names.
+type TenantPatch struct {
+	Name  *string
+	Hosts []string // nil: as they are
+	Mode  *Mode
+}
+
+// AddTenant adds a tenant. Its list is empty; enforced, it admits nobody until
+// the first network is added. Only commands add tenants.
+func (g *Gate) AddTenant(ctx context.Context, by Actor, t Tenant) (*Tenant, error) {
+	if by.Kind != ActorCommand {
+		return nil, ErrForbidden
+	}
+	bad := &InvalidError{}
+	if err := ValidSlug(t.Slug); err != nil {
+		bad.add("slug", "invalid", "%s", err)
+	}
+	if t.Name == "" {
+		t.Name = t.Slug
+	}
+	if t.Mode == "" {
+		t.Mode = ModeOff
+	}
+	checkTenant(&t, bad)
+	if err := bad.orNil(); err != nil {
+		return nil, err
+	}
+	t.ID, t.Version, t.Created = NewID(), 1, micros(g.now())
+	if err := g.store.AddTenant(ctx, Record{Actor: by, Action: "tenant.add", At: g.now()}, t); err != nil {
+		return nil, err
+	}
+	return &t, g.applied(ctx)
+}
+
+// checkTenant checks what can be changed of a tenant, and makes its hosts
+// canonical.
+func checkTenant(t *Tenant, bad *InvalidError) {
+	t.Name = strings.TrimSpace(t.Name)
+	if t.Name == "" || utf8.RuneCountInString(t.Name) > MaxLabel || hasControl(t.Name) {
+		bad.add("name", "invalid", "a name has 1 to %d characters, none of them invisible", MaxLabel)
+	}
+	if !slices.Contains(Modes, t.Mode) {
+		bad.add("mode", "unknown", "%q is no mode: write off, dry_run or enforced", t.Mode)
+	}
+	if len(t.Hosts) > MaxHosts {
+		bad.add("hosts", "too_many", "a tenant has at most %d hosts", MaxHosts)
+	}
+	hosts := make([]string, 0, len(t.Hosts))
+	for _, text := range t.Hosts {
+		host, err := CanonicalHost(text)
+		if err != nil {
+			bad.add("hosts", "invalid", "%s", err)
+			continue
+		}
+		hosts = append(hosts, host)
+	}
+	t.Hosts = slices.Compact(slices.Sorted(slices.Values(hosts)))
+}
+
+// SetTenant changes name and hosts, and the mode by the way of every edit of a
+// list: with its guards.
+func (g *Gate) SetTenant(ctx context.Context, by Actor, slug string, p TenantPatch) (*Tenant, error) {
+	if by.Kind != ActorCommand {
+		return nil, ErrForbidden
+	}
+	t, err := g.Tenant(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	setIf(&t.Name, p.Name)
+	if p.Hosts != nil {
+		t.Hosts = p.Hosts
+	}
+	bad := &InvalidError{}
+	checkTenant(t, bad)
+	if p.Mode != nil && !slices.Contains(Modes, *p.Mode) {
+		bad.add("mode", "unknown", "%q is no mode: write off, dry_run or enforced", *p.Mode)
+	}
+	if err := bad.orNil(); err != nil {
+		return nil, err
+	}
+	if p.Mode != nil && *p.Mode != t.Mode {
+		done, err := g.change(ctx, by, t.ID, func(e *Edit) error { e.Mode = *p.Mode; return nil })
+		if err != nil {
+			return nil, err
+		}
+		t.Mode, t.Version = *p.Mode, done.Version
+	}
+	if p.Name == nil && p.Hosts == nil {
+		return t, nil
+	}
+	if err := g.store.SetTenant(ctx, Record{Actor: by, Action: "tenant.set", At: g.now()}, *t); err != nil {
+		return nil, err
+	}
+	return t, g.applied(ctx)
+}
+
+// RemoveTenant removes a tenant with its people, list and sessions. Its
+// attempts and its change log stay until their retention ends.
+func (g *Gate) RemoveTenant(ctx context.Context, by Actor, slug string) error {
+	if by.Kind != ActorCommand {
+		return ErrForbidden
+	}
+	t, err := g.Tenant(ctx, slug)
+	if err != nil {
+		return err
+	}
+	if err := g.store.RemoveTenant(ctx, Record{Actor: by, Action: "tenant.remove", At: g.now()}, t.ID); err != nil {
+		return err
+	}
+	return g.applied(ctx)
+}
+
+// Tenant finds a tenant by its slug.
+func (g *Gate) Tenant(_ context.Context, slug string) (*Tenant, error) {
+	t := g.snap.bySlug(slug)
+	if t == nil {
+		return nil, ErrNotFound
+	}
+	found := t.Tenant
+	found.Hosts = slices.Clone(found.Hosts)
+	return &found, nil
+}
+
+// TenantByID finds a tenant by its ID; nil: there is none.
+func (g *Gate) TenantByID(id string) *Tenant {
+	if t := g.snap.byID(id); t != nil {
+		return &t.Tenant
+	}
+	return nil
+}
+
+// Tenants lists all tenants, for commands.
+func (g *Gate) Tenants(ctx context.Context, by Actor) ([]Tenant, error) {
+	if by.Kind != ActorCommand {
+		return nil, ErrForbidden
+	}
+	return g.store.Tenants(ctx)
+}
+
+// Changes lists a tenant's changes (tenant empty: everybody's, for commands),
+// newest first.
+func (g *Gate) Changes(ctx context.Context, by Actor, tenant string, before int64, limit int) ([]Change, error) {
+	if err := by.may(tenant, RoleOwner, RoleReviewer); err != nil {
+		return nil, err
+	}
+	return g.store.Changes(ctx, tenant, before, limit)
+}
+
+// VerifyChanges checks the chain of the change log and returns its length. An
+// error that wraps ErrChainBroken names the first change that does not hold.
+func (g *Gate) VerifyChanges(ctx context.Context) (int64, error) {
+	return g.store.VerifyChanges(ctx)
+}
+
+// ErrChainBroken means that the change log is not what was written.
+var ErrChainBroken = errors.New("the change log was altered")
