@@ -1,0 +1,158 @@
+package browser
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startTime bounds how long the gateway may take until it answers.
+const startTime = time.Minute
+
+// Gate is a running demo of the whole product, with a store of its own.
+type Gate struct {
+	port   string
+	output *output
+}
+
+// URL returns the address of a page of a sample tenant: URL("acme", "/reports").
+func (g *Gate) URL(tenant, path string) string {
+	return "https://" + tenant + ".localhost:" + g.port + path
+}
+
+// Output returns what the demo has printed for its user so far: addresses,
+// logins, passwords.
+func (g *Gate) Output() string { return g.output.String() }
+
+// built makes the program once per test binary; $SALLYPORT_BIN is used instead.
+// removeBuilt deletes it.
+var built = sync.OnceValues(func() (string, error) {
+	if bin := os.Getenv("SALLYPORT_BIN"); bin != "" {
+		return bin, nil
+	}
+	dir, err := os.MkdirTemp("", "sallyport-bin-")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "caddy")
+	build := exec.Command("go", "build", "-o", bin, "./cmd/caddy")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		_ = os.RemoveAll(dir)
+		return "", fmt.Errorf("building cmd/caddy: %w\n%s", err, out)
+	}
+	removeBuilt = func() { _ = os.RemoveAll(dir) }
+	return bin, nil
+})
+
+var removeBuilt = func() {}
+
+// StartGate starts `caddy sallyport demo` on a free loopback port, with further
+// arguments where the test gives some, and stops it when the test ends.
+func StartGate(t testing.TB, arguments ...string) *Gate {
+	t.Helper()
+	bin, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	g := &Gate{port: freePort(t), output: &output{}}
+	ctx, stop := context.WithCancel(context.Background())
+	demo := exec.CommandContext(ctx, bin, append([]string{"sallyport", "demo",
+		"--listen", "127.0.0.1:" + g.port,
+		"--store", "sqlite:" + filepath.Join(dir, "sallyport.db")}, arguments...)...)
+	demo.Cancel = func() error { return demo.Process.Signal(syscall.SIGTERM) }
+	demo.WaitDelay = 15 * time.Second
+	// Nothing of the person who runs the tests: neither their Caddy's
+	// certificates and settings nor the port of its admin interface.
+	demo.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
+		"CADDY_ADMIN=127.0.0.1:"+freePort(t))
+	log := &output{}
+	demo.Stdout, demo.Stderr = g.output, log
+	if err := demo.Start(); err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- demo.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("the gateway did not stop as it should: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("the gateway printed:\n%s\nand logged:\n%s", g.output, log)
+		}
+	})
+	g.await(t, ended)
+	return g
+}
+
+// await returns once the demo has printed its address and answers there.
+func (g *Gate) await(t testing.TB, ended <-chan error) {
+	t.Helper()
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // its own local authority signs
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+g.port)
+		},
+	}}
+	for deadline := time.Now().Add(startTime); time.Now().Before(deadline); {
+		select {
+		case err := <-ended:
+			t.Fatalf("the demo ended before it was ready: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+		if !strings.Contains(g.Output(), "acme.localhost:"+g.port) {
+			continue
+		}
+		if response, err := client.Get(g.URL("acme", "/_sallyport/jwks.json")); err == nil {
+			_ = response.Body.Close()
+			return
+		}
+	}
+	t.Fatalf("the demo was not ready within %v", startTime)
+}
+
+// freePort returns a loopback port that nobody listened on a moment ago.
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// output is a buffer that may be read while the program still writes.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
