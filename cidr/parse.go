@@ -63,7 +63,7 @@ func Parse(text string) (Range, Notes, error) {
 func parse(text string) (Range, Notes, *ParseError) {
 	// In 10.0.0.0/-1 the dash is a sign, and the length what is wrong.
 	if dash := strings.IndexByte(text, '-'); dash >= 0 && !strings.HasSuffix(text[:dash], "/") {
-		return parseSpan(strings.TrimSpace(text[:dash]), strings.TrimSpace(text[dash+1:]))
+		return parseSpan(text, dash)
 	}
 	address, length, isPrefix := strings.Cut(text, "/")
 	a, err := parseAddr(address)
@@ -78,7 +78,7 @@ func parse(text string) (Range, Notes, *ParseError) {
 	if err != nil {
 		return Range{}, 0, err
 	}
-	return fromPrefix(netip.PrefixFrom(a, bits))
+	return fromPrefix(text, netip.PrefixFrom(a, bits))
 }
 
 // MustParse is [Parse] for constants and tests. It panics on an error.
@@ -93,17 +93,17 @@ func MustParse(text string) Range {
 // RangeOf returns the addresses of p, host bits cleared and unmapped. It refuses
 // with a [*ParseError] what [Parse] refuses of p's text.
 func RangeOf(p netip.Prefix) (Range, error) {
-	r, _, err := fromPrefix(p)
+	text := p.String()
+	r, _, err := fromPrefix(text, p)
 	if err != nil {
-		err.Text = p.String()
+		err.Text = text
 		return Range{}, err
 	}
 	return r, nil
 }
 
-// fromPrefix makes a range of a prefix.
-func fromPrefix(p netip.Prefix) (Range, Notes, *ParseError) {
-	text := p.String()
+// fromPrefix makes a range of a prefix; text is how it was written.
+func fromPrefix(text string, p netip.Prefix) (Range, Notes, *ParseError) {
 	if !p.IsValid() {
 		return Range{}, 0, refuse(CodeNotAnAddress, text, "is not a network")
 	}
@@ -126,17 +126,17 @@ func fromPrefix(p netip.Prefix) (Range, Notes, *ParseError) {
 	return r, notes, nil
 }
 
-// parseSpan reads a range from its two ends.
-func parseSpan(first, last string) (Range, Notes, *ParseError) {
-	from, fromNotes, err := parseEnd(first)
+// parseSpan reads a range whose dash is at that place in text.
+func parseSpan(text string, dash int) (Range, Notes, *ParseError) {
+	from, fromNotes, err := parseEnd(text[:dash])
 	if err != nil {
 		return Range{}, 0, err
 	}
-	to, toNotes, err := parseEnd(last)
+	to, toNotes, err := parseEnd(text[dash+1:])
 	if err != nil {
 		return Range{}, 0, err
 	}
-	r, text := Range{from, to}, first+"-"+last
+	r := Range{from, to}
 	switch {
 	case from.BitLen() != to.BitLen():
 		err = refuse(CodeMixedFamilies, text, "has an IPv4 and an IPv6 end: write a range of each family")
@@ -156,6 +156,7 @@ func parseSpan(first, last string) (Range, Notes, *ParseError) {
 
 // parseEnd reads one end of a range.
 func parseEnd(text string) (netip.Addr, Notes, *ParseError) {
+	text = strings.TrimSpace(text)
 	if slash := strings.IndexByte(text, '/'); slash >= 0 {
 		return netip.Addr{}, 0, refuse(CodeLengthInRange, text[slash:], "does not belong in a range: write two addresses")
 	}
