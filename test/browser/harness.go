@@ -1,14 +1,12 @@
 // Package browser tests the pages in a real Chromium. It is a module of its own,
 // so that nothing of a browser enters the module graph of the gateway.
 //
-// All browser calls stand in this file: tests say [Open], act through a [Tab],
+// All browser calls stand in harness.go: tests say [Open], act through a [Tab],
 // and end with [Tab.Clean] and [Tab.Axe]. [StartGate] runs the program itself.
 package browser
 
 import (
 	"context"
-	_ "embed"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,9 +38,6 @@ const world = "harness"
 const report = `document.addEventListener('securitypolicyviolation', e => harnessViolation(
 	'policy: ' + e.effectiveDirective + ' blocked ' + (e.blockedURI || 'inline') +
 	' on ' + e.documentURI + ' ' + e.sample))`
-
-//go:embed vendor-js/axe.min.js
-var axeSource string
 
 // Required reports whether the environment forbids skipping what needs thing
 // ("browser", "postgres"): CI=true forbids all of it, SALLYPORT_REQUIRE what it lists.
@@ -367,32 +362,6 @@ func (tab *Tab) Clean() {
 	for _, problem := range tab.Problems() {
 		tab.t.Error(problem)
 	}
-}
-
-// Violation is one accessibility rule that a page breaks, and where.
-type Violation struct {
-	Rule   string   `json:"id"`
-	Impact string   `json:"impact"`
-	Help   string   `json:"help"`
-	Nodes  []string `json:"nodes"` // CSS selector and what to mend
-}
-
-// Axe checks the document as it stands against WCAG 2.2 A and AA and axe's best
-// practices. The script comes through the browser's own interface into a world
-// of its own, so the page's policy stays as it is and is not disturbed.
-func (tab *Tab) Axe() []Violation {
-	tab.t.Helper()
-	const run = `axe.run({
-		runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'],
-		resultTypes: ['violations'],
-	}).then(r => r.violations.map(v => ({id: v.id, impact: v.impact, help: v.help,
-		nodes: v.nodes.map(n => n.target.join(' ') + ': ' + n.failureSummary)})))`
-	var violations []Violation
-	result := tab.isolated(axeSource + ";\n" + run)
-	if err := json.Unmarshal(result, &violations); err != nil {
-		tab.t.Fatalf("reading what axe found: %v in %.200s", err, result)
-	}
-	return violations
 }
 
 // isolated evaluates an expression in the harness's world of the document. Where
