@@ -1,0 +1,190 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/sallyport-gate/sallyport/auth"
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// problem is the body of every error answer that is no page (RFC 9457). It
+// travels as an error from where it is found to where it is written, and its
+// texts are meant to be shown: no internal text ever stands in them.
+type problem struct {
+	Type      string         `json:"type"` // urn:sallyport:problem: and a code that programs branch on
+	Title     string         `json:"title"`
+	Status    int            `json:"status"`
+	Detail    string         `json:"detail,omitempty"`
+	Reason    gate.Reason    `json:"reason,omitempty"`
+	Reference string         `json:"reference,omitempty"`
+	Errors    []fieldProblem `json:"errors,omitempty"`
+	Theirs    any            `json:"theirs,omitempty"` // of version_conflict: the list as it is now
+
+	RetryAfter int64 `json:"-"` // seconds, for the header; 0: none
+}
+
+// fieldProblem says what is wrong with one field of the input.
+type fieldProblem struct {
+	Field   string `json:"field"` // e.g. entries[3].range
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+func (p problem) Error() string { return p.Title + ": " + p.Detail }
+
+// kind is one sort of problem.
+type kind struct {
+	code   string
+	status int
+	title  string
+}
+
+// The problems that are no refusals of a door.
+var (
+	malformed        = kind{"malformed", http.StatusBadRequest, "The request cannot be read"}
+	invalid          = kind{"invalid", http.StatusUnprocessableEntity, "The input is wrong"}
+	forbidden        = kind{"forbidden", http.StatusForbidden, "Your role does not allow this"}
+	notFound         = kind{"not_found", http.StatusNotFound, "Not found"}
+	methodNotAllowed = kind{"method_not_allowed", http.StatusMethodNotAllowed, "The method is not allowed here"}
+	tooLarge         = kind{"too_large", http.StatusRequestEntityTooLarge, "The body is too large"}
+	notJSON          = kind{"unsupported_media_type", http.StatusUnsupportedMediaType, "The body has to be JSON"}
+	misdirected      = kind{"misdirected", http.StatusMisdirectedRequest, "The connection was made for another site"}
+	versionConflict  = kind{"version_conflict", http.StatusConflict, "The list was changed by somebody else"}
+	locksYouOut      = kind{"would_lock_you_out", http.StatusConflict, "The list would lock you out"}
+	locksEveryoneOut = kind{"would_lock_everyone_out", http.StatusConflict, "The list would lock everyone out"}
+	exists           = kind{"exists", http.StatusConflict, "It exists already"}
+	changed          = kind{"changed", http.StatusConflict, "It was changed by somebody else"}
+	lastOwner        = kind{"last_owner", http.StatusConflict, "The last owner stays"}
+	hasSecondFactor  = kind{"second_factor_exists", http.StatusConflict, "There is a second factor already"}
+	unavailable      = kind{"unavailable", http.StatusServiceUnavailable, "Not possible at the moment"}
+)
+
+func (k kind) problem(detail string, errs ...fieldProblem) problem {
+	return problem{Type: "urn:sallyport:problem:" + k.code, Title: k.title, Status: k.status, Detail: detail, Errors: errs}
+}
+
+// refusals say how a refusal is answered, by its reason.
+var refusals = map[gate.Reason]struct {
+	status        int
+	title, detail string
+}{
+	gate.UnknownSite:       {http.StatusNotFound, "There is no such site", "no site with this name is served here"},
+	gate.AddressUnknown:    {http.StatusForbidden, "Your address could not be verified", "whoever runs the gateway has to look at its trusted proxies; tell them the reference"},
+	gate.OutsideNetworks:   {http.StatusForbidden, "Your network is not allowed", "connect from an allowed network, or tell an administrator the reference"},
+	gate.PolicyUnavailable: {http.StatusServiceUnavailable, "Not possible at the moment", "it is not known who may enter, so nobody may; try again later"},
+	gate.NoSession:         {http.StatusUnauthorized, "Sign in first", "there is no session cookie"},
+	gate.SessionExpired:    {http.StatusUnauthorized, "Sign in again", "the session has reached its end"},
+	gate.SessionIdle:       {http.StatusUnauthorized, "Sign in again", "the session was not used for too long"},
+	gate.SessionRevoked:    {http.StatusUnauthorized, "Sign in again", "the session was ended"},
+	gate.SessionInvalid:    {http.StatusUnauthorized, "Sign in again", "the session cookie is not valid"},
+	gate.WrongTenant:       {http.StatusUnauthorized, "Sign in here", "the session belongs to another organization"},
+	gate.AddressChanged:    {http.StatusUnauthorized, "Sign in again", "your address is another than at sign-in"},
+	gate.BadCredentials:    {http.StatusUnauthorized, "Those details did not match", "check them and try again"},
+	gate.BadCode:           {http.StatusUnauthorized, "That code did not work", "codes change every 30 seconds: enter the newest one"},
+	gate.CodeReused:        {http.StatusUnauthorized, "That code was used already", "wait for the next one"},
+	gate.Throttled:         {http.StatusTooManyRequests, "Too many tries", "wait before you try again"},
+	gate.CrossOrigin:       {http.StatusForbidden, "The request came from another site", "send it from this site"},
+}
+
+// refusalProblem is the answer to a refusal. Nobody is told whether an account
+// exists, and a reason that should not occur refuses like the first door does.
+func refusalProblem(reason gate.Reason) problem {
+	if reason == gate.AccountUnknown || reason == gate.AccountDisabled {
+		reason = gate.BadCredentials
+	}
+	r, ok := refusals[reason]
+	if !ok {
+		return forbidden.problem("")
+	}
+	p := kind{string(reason), r.status, r.title}.problem(r.detail)
+	p.Reason = reason
+	return p
+}
+
+// decisionProblem is the answer to a request that does not pass.
+func decisionProblem(dec *gate.Decision) problem {
+	if dec.Misdirected {
+		p := misdirected.problem("the TLS server name and the host belong to different sites: open a new connection")
+		p.Reason = dec.Reason
+		return p
+	}
+	return refusalProblem(dec.Reason)
+}
+
+// sentinels are the errors of gate that stand for themselves.
+var sentinels = []struct {
+	err    error
+	kind   kind
+	detail string
+}{
+	{gate.ErrNotFound, notFound, "there is nothing by this name"},
+	{gate.ErrForbidden, forbidden, "ask somebody with another role"},
+	{gate.ErrLocksYouOut, locksYouOut, "the new list does not contain your own address: add the network that you are in"},
+	{gate.ErrLocksEveryoneOut, locksEveryoneOut, "the list would be enforced with no entry in force: enable one, or set the mode to dry_run or off"},
+	{gate.ErrExists, exists, "take another name"},
+	{gate.ErrChanged, changed, "read it again, then repeat your change"},
+	{gate.ErrLastOwner, lastOwner, "make somebody else owner first"},
+	{gate.ErrSecondFactorExists, hasSecondFactor, "an owner has to reset it first"},
+}
+
+// errorProblem turns every error of gate, and every problem, into an answer.
+// What is not known to be the visitor's doing is 503, without a word of what
+// went wrong inside.
+func (h *Handler) errorProblem(err error) problem {
+	if p, ok := errors.AsType[problem](err); ok {
+		return p
+	}
+	if r, ok := errors.AsType[*gate.Refusal](err); ok {
+		p := refusalProblem(r.Reason)
+		p.Reference, p.RetryAfter = r.Reference, r.RetryAfter
+		return p
+	}
+	if e, ok := errors.AsType[*gate.InvalidError](err); ok {
+		p := invalid.problem("nothing was changed")
+		for _, f := range e.Errors {
+			p.Errors = append(p.Errors, fieldProblem(f))
+		}
+		return p
+	}
+	if _, ok := errors.AsType[*gate.VersionConflict](err); ok {
+		return versionConflict.problem("compare your change with the list as it is now, then send it again with its version as base_version")
+	}
+	if e, ok := errors.AsType[*auth.WeakPasswordError](err); ok {
+		return invalid.problem("nothing was changed", fieldProblem{"password", e.Code, e.Error()})
+	}
+	for _, s := range sentinels {
+		if errors.Is(err, s.err) {
+			return s.kind.problem(s.detail)
+		}
+	}
+	p := unavailable.problem("try again in a moment")
+	p.RetryAfter = 5
+	return p
+}
+
+// writeProblem answers with a problem.
+func writeProblem(w http.ResponseWriter, p problem) {
+	body, err := json.Marshal(p)
+	if err != nil { // cannot happen: every field is text, a number, or what was read from the store
+		http.Error(w, p.Title, p.Status)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	if p.Reference != "" {
+		header.Set("X-Sallyport-Reference", p.Reference)
+	}
+	if p.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.FormatInt(p.RetryAfter, 10))
+	}
+	if p.Status == http.StatusUnauthorized { // RFC 9110, 15.5.2 wants a challenge; browsers ignore schemes they do not know
+		header.Set("WWW-Authenticate", `Sallyport login="/_sallyport/login"`)
+	}
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // the visitor is gone; there is nobody to tell
+}
