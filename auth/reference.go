@@ -1,0 +1,64 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrBadReference means that a text is no reference; its text says why.
+var ErrBadReference = errors.New("not a reference")
+
+// referencePrefix tells people what the signs behind it are.
+const referencePrefix = "SP"
+
+// NewReference makes the code by which a person and a reviewer speak of one
+// attempt, SP-XXXX-XXXX: 7 random signs, that is 35 bits, and a check sign. It
+// is no secret, and not so long that two never meet: the store sees to that.
+func NewReference() string {
+	signs := randomSigns(7)
+	return formatReference(string(append(signs, crockford[timesX(checksum(string(signs)))])))
+}
+
+// ParseReference reads a reference that somebody typed or was told, and returns
+// it as [NewReference] wrote it. Case, spaces, dashes, a missing SP and I, L
+// and O for 1 and 0 are forgiven. Every single wrong sign and every swap of two
+// signs is noticed.
+func ParseReference(text string) (canonical string, err error) {
+	signs, ok := readSigns(text, len(referencePrefix)+8)
+	if len(signs) == len(referencePrefix)+8 {
+		signs, ok = strings.CutPrefix(signs, referencePrefix)
+	}
+	if !ok || len(signs) != 8 {
+		return "", fmt.Errorf("%w: one looks like SP-7K3M-9QXD", ErrBadReference)
+	}
+	if checksum(signs) != 0 {
+		return "", fmt.Errorf("%w: the last sign does not fit the others, so one is mistyped", ErrBadReference)
+	}
+	return formatReference(signs), nil
+}
+
+func formatReference(signs string) string {
+	return referencePrefix + "-" + signs[:4] + "-" + signs[4:]
+}
+
+// checksum reads the signs as the coefficients of a polynomial over GF(32) and
+// returns its value at x, which is 0 for a whole reference. Each sign counts
+// with another power of x, and x has order 31: so a wrong sign changes the sum,
+// and so do two signs in each other's place.
+func checksum(signs string) byte {
+	var sum byte
+	for _, c := range []byte(signs) {
+		sum = timesX(sum) ^ byte(strings.IndexByte(crockford, c))
+	}
+	return sum
+}
+
+// timesX multiplies by x in GF(32) = GF(2)[x] / (x⁵ + x² + 1).
+func timesX(v byte) byte {
+	v <<= 1
+	if v >= 32 {
+		v ^= 0b100101
+	}
+	return v
+}
