@@ -256,6 +256,13 @@ func (b *builder) build() ([]Network, error) {
 	if family := cidr.CoversAll(rangesOf(networks)); family != 0 {
 		b.bad.add("entries", "everything", "together the entries are all of IPv%d: if everybody may come in, set the mode to off", family)
 	}
+	prefixes := 0
+	for i := range networks {
+		prefixes += len(networks[i].Range.Prefixes())
+	}
+	if prefixes > MaxPrefixes {
+		b.bad.add("entries", "too_many", "the ranges come to %d prefixes, and a list has at most %d: write CIDRs instead of ranges from address to address", prefixes, MaxPrefixes)
+	}
 	b.covered(networks)
 	return networks, b.bad.orNil()
 }
@@ -312,7 +319,7 @@ func (b *builder) address(field string, d *Draft, n *Network, i int) {
 		b.warn(field, WarnStoredAs, "%s is stored as %s", d.Range, r)
 	}
 	switch kind := r.Kind(); kind {
-	case cidr.KindPublic, cidr.KindDocumentation:
+	case cidr.Public, cidr.Documentation:
 	default:
 		b.warn(field, WarnPrivate, "%s is %s: visitors from the internet never have such an address, unless your proxy is set up that way", r, kind)
 	}

@@ -40,9 +40,12 @@ const OperatorTenant = "operator"
 // Bounds of what people write.
 const (
 	MaxEntries = 5000 // entries in one tenant's list
-	MaxLabel   = 120  // characters
-	MaxNote    = 2000
-	MaxHosts   = 1000
+	// MaxPrefixes bounds the prefixes that a list's entries come to: one IPv6
+	// range from address to address can be as many as 253.
+	MaxPrefixes = 20000
+	MaxLabel    = 120 // characters
+	MaxNote     = 2000
+	MaxHosts    = 1000
 )
 
 // Tenant is a company whose people use the console.
@@ -105,7 +108,8 @@ type Admin struct {
 	Name       string
 	Role       Role
 	Disabled   bool
-	Epoch      int64  // sessions with another admin epoch are ended
+	Epoch      int64  // sessions with an earlier admin epoch are ended
+	Revision   int64  // of the row, see AdminStore.SetAdmin
 	Password   string // PHC string of argon2id; empty: cannot sign in
 	MustChange bool   // the password was given by somebody else
 	Exempt     bool   // needs no second factor even where one is required
