@@ -1,0 +1,190 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// PutAttempts stores records of one start of a program, and moves those that it
+// has forward: storing one twice changes nothing, and an older state of one
+// changes nothing. boot.Seen is the number of attempts so far of that start.
+func (s *Store) PutAttempts(ctx context.Context, boot gate.Ledger, batch []gate.Attempt) error {
+	return s.write(ctx, func(tx querier) error {
+		if err := putAttempts(ctx, tx, batch); err != nil {
+			return err
+		}
+		return putSeen(ctx, tx, boot)
+	})
+}
+
+func putAttempts(ctx context.Context, tx querier, batch []gate.Attempt) error {
+	upsert := bulk{
+		head: `
+			INSERT INTO attempts (reference, tenant, host, address, bits, net, peer, hops, stage, outcome, reason, admin, login_hash,
+				session, method, path, user_agent, list_version, count, first_time, last_time, node, boot) VALUES`,
+		tail: `
+			ON CONFLICT (reference) DO UPDATE SET
+				count = CASE WHEN attempts.count < excluded.count THEN excluded.count ELSE attempts.count END,
+				last_time = CASE WHEN attempts.last_time < excluded.last_time THEN excluded.last_time ELSE attempts.last_time END
+			WHERE attempts.count < excluded.count OR attempts.last_time < excluded.last_time`,
+	}
+	return execAll(ctx, tx, upsert, distinct(batch), func(a *gate.Attempt) []any {
+		return []any{
+			a.Reference, a.Tenant, a.Host, addrBytes(a.Address), a.Bits, netBytes(a.Address, a.Bits), addrBytes(a.Peer), jsonOf(a.Hops),
+			string(a.Stage), string(a.Outcome), string(a.Reason), a.Admin, a.LoginHash,
+			a.Session, a.Method, a.Path, a.UserAgent, a.ListVersion, a.Count, micro(a.FirstTime), micro(a.LastTime), a.Node, a.Boot,
+		}
+	})
+}
+
+// distinct sorts records by reference, the order in which everybody locks them,
+// and keeps the furthest state of each, since one statement can store only one.
+func distinct(batch []gate.Attempt) []gate.Attempt {
+	batch = slices.SortedFunc(slices.Values(batch), func(a, b gate.Attempt) int {
+		return cmp.Or(cmp.Compare(a.Reference, b.Reference), cmp.Compare(b.Count, a.Count), b.LastTime.Compare(a.LastTime))
+	})
+	return slices.CompactFunc(batch, func(a, b gate.Attempt) bool { return a.Reference == b.Reference })
+}
+
+// netBytes is the network that a record is grouped in, gate.NetworkOf its
+// address or the wider one that it stands for: its length, then its address.
+func netBytes(a netip.Addr, bits int) []byte {
+	if !a.IsValid() {
+		return nil
+	}
+	net := gate.NetworkOf(a.Unmap())
+	if bits < net.Bits() {
+		net = netip.PrefixFrom(a.Unmap(), bits).Masked()
+	}
+	return append([]byte{byte(net.Bits())}, net.Addr().AsSlice()...)
+}
+
+const attemptColumns = `a.reference, a.tenant, a.host, a.address, a.bits, a.peer, a.hops, a.stage, a.outcome, a.reason, a.admin,
+	COALESCE(d.login, ''), a.login_hash, a.session, a.method, a.path, a.user_agent, a.list_version, a.count,
+	a.first_time, a.last_time, a.node, a.boot`
+
+const attemptTables = ` FROM attempts a LEFT JOIN admins d ON d.id = a.admin`
+
+func scanAttempt(row scanner) (a gate.Attempt, err error) {
+	err = row.Scan(&a.Reference, &a.Tenant, &a.Host, addrColumn{&a.Address}, &a.Bits, addrColumn{&a.Peer}, jsonColumn[gate.Hop]{&a.Hops},
+		&a.Stage, &a.Outcome, &a.Reason, &a.Admin,
+		&a.Login, &a.LoginHash, &a.Session, &a.Method, &a.Path, &a.UserAgent, &a.ListVersion, &a.Count,
+		timeColumn{&a.FirstTime}, timeColumn{&a.LastTime}, &a.Node, &a.Boot)
+	return a, err
+}
+
+// Attempts lists records, newest first by their first time, which unlike the
+// last one stays: no record is missed or met twice between two pages because it
+// grew. A cursor is the first time and the reference of a page's last record.
+func (s *Store) Attempts(ctx context.Context, f gate.AttemptFilter) ([]gate.Attempt, error) {
+	var w where
+	if err := w.attempts(f); err != nil {
+		return nil, err
+	}
+	return collect(ctx, s.read(), scanAttempt,
+		`SELECT `+attemptColumns+attemptTables+w.String()+` ORDER BY a.first_time DESC, a.reference DESC LIMIT `+w.arg(orAll(f.Limit)), w.args...)
+}
+
+// Attempt returns a record by its reference, of any tenant where tenant is
+// empty, or gate.ErrNotFound.
+func (s *Store) Attempt(ctx context.Context, tenant, reference string) (*gate.Attempt, error) {
+	var w where
+	w.and(`a.reference = ` + w.arg(reference))
+	if tenant != "" {
+		w.and(`a.tenant = ` + w.arg(tenant))
+	}
+	a, err := scanAttempt(s.read().row(ctx, `SELECT `+attemptColumns+attemptTables+w.String(), w.args...))
+	if err != nil {
+		return nil, found(err)
+	}
+	return &a, nil
+}
+
+// groupings say what records are grouped by: two columns, the second for the
+// length of a network, and what becomes the key of a group.
+var groupings = map[gate.GroupBy]struct {
+	columns string
+	key     func(column []byte, bits int, login string) string
+}{
+	gate.GroupAddress: {`a.address AS part, a.bits AS length`, func(address []byte, bits int, _ string) string {
+		return networkText(address, bits)
+	}},
+	gate.GroupNetwork: {`a.net AS part, CAST(0 AS BIGINT) AS length`, func(net []byte, _ int, _ string) string {
+		if net == nil {
+			return ""
+		}
+		a, _ := netip.AddrFromSlice(net[1:])
+		return netip.PrefixFrom(a, int(net[0])).String()
+	}},
+	gate.GroupAdmin: {`a.admin AS part, CAST(0 AS BIGINT) AS length`, func(id []byte, _ int, login string) string {
+		return cmp.Or(login, string(id)) // an admin that is gone has no login any more
+	}},
+	gate.GroupReason: {`a.reason AS part, CAST(0 AS BIGINT) AS length`, func(reason []byte, _ int, _ string) string {
+		return string(reason)
+	}},
+}
+
+// networkText is an address, the network that a folded record stands for, or
+// nothing where the address is unknown.
+func networkText(address []byte, bits int) string {
+	a, ok := netip.AddrFromSlice(address)
+	if !ok {
+		return ""
+	}
+	if bits == a.BitLen() {
+		return a.String()
+	}
+	return netip.PrefixFrom(a, bits).String()
+}
+
+// GroupAttempts groups the selected records, the groups with the most attempts
+// first. Records that were folded into a network are a group of their own.
+func (s *Store) GroupAttempts(ctx context.Context, f gate.AttemptFilter, by gate.GroupBy) ([]gate.AttemptGroup, error) {
+	grouping, ok := groupings[by]
+	if !ok {
+		return nil, fmt.Errorf("attempts cannot be grouped by %q", by)
+	}
+	var w where
+	if err := w.attempts(f); err != nil {
+		return nil, err
+	}
+	scan := func(row scanner) (g gate.AttemptGroup, err error) {
+		var part []byte
+		var length int
+		var login string
+		err = row.Scan(&part, &length, &login, &g.Records, &g.Count, timeColumn{&g.FirstTime}, timeColumn{&g.LastTime}, &g.Reference)
+		if err == nil {
+			g.Key = grouping.key(part, length, login)
+		}
+		return g, err
+	}
+	return collect(ctx, s.read(), scan, `
+		SELECT part, length, MAX(login), COUNT(*), CAST(SUM(count) AS BIGINT) AS total, MIN(first_time), MAX(last_time),
+			MAX(CASE WHEN newest = 1 THEN reference END)
+		FROM (
+			SELECT g.*, ROW_NUMBER() OVER (PARTITION BY part, length ORDER BY last_time DESC, reference DESC) AS newest
+			FROM (
+				SELECT `+grouping.columns+`, COALESCE(d.login, '') AS login, a.count, a.first_time, a.last_time, a.reference`+
+		attemptTables+w.String()+`
+			) g
+		) n
+		GROUP BY part, length ORDER BY total DESC, part, length LIMIT `+w.arg(orAll(f.Limit)), w.args...)
+}
+
+// SignIns returns how often each address signed in since, the last first.
+func (s *Store) SignIns(ctx context.Context, tenant string, since time.Time) ([]gate.Use, error) {
+	return collect(ctx, s.read(), func(row scanner) (u gate.Use, err error) {
+		err = row.Scan(addrColumn{&u.Address}, &u.Count, timeColumn{&u.Last})
+		return u, err
+	}, `
+		SELECT address, CAST(SUM(count) AS BIGINT), MAX(last_time) AS last
+		FROM attempts
+		WHERE tenant = $1 AND stage = 'sign_in' AND outcome = 'allowed' AND last_time >= $2 AND address IS NOT NULL
+		GROUP BY address ORDER BY last DESC, address`, tenant, micro(since))
+}

@@ -1,0 +1,184 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"math"
+	"net/netip"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// stream is the one change log there is. It is in the key so that there can be
+// more later, each with its own counter.
+const stream = 1
+
+// verifyBatch is how many rows of the change log are read at once.
+const verifyBatch = 1000
+
+// addChange ends a transaction with the next position of the change log; what
+// comes with it says kind, tenant, subject and version. Nothing may be locked
+// after it: all writers meet at the counter, and one that held it while it
+// waited for something else could wait for ever.
+func addChange(ctx context.Context, tx querier, rec gate.Record, c gate.Change) error {
+	c.ID, c.Action, c.At = gate.NewID(), rec.Action, timeOf(micro(rec.At))
+	c.Actor, c.ActorID, c.Address = cleanText(rec.Actor.Name()), rec.Actor.Admin, rec.Actor.Address.Unmap()
+	if rec.Detail != nil {
+		var err error
+		if c.Detail, err = json.Marshal(rec.Detail); err != nil {
+			return fmt.Errorf("describing the change: %w", err)
+		}
+	}
+	var before []byte
+	err := tx.row(ctx, `UPDATE change_counter SET pos = pos + 1 WHERE stream = $1 RETURNING pos, hash`, stream).Scan(&c.Pos, &before)
+	if err != nil {
+		return err
+	}
+	c.Hash = chain(before, &c)
+	_, err = tx.exec(ctx, `
+		INSERT INTO change_log (stream, pos, id, kind, action, tenant, subject, version, made, actor, actor_id, address, detail, hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		stream, c.Pos, c.ID, string(c.Kind), c.Action, c.Tenant, c.Subject, c.Version, micro(c.At),
+		c.Actor, c.ActorID, addrBytes(c.Address), string(c.Detail), c.Hash)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `UPDATE change_counter SET hash = $2 WHERE stream = $1`, stream, c.Hash)
+	return err
+}
+
+// chain is the hash of a row: SHA-256 over the hash before it and every column,
+// texts with their length in front, so that no two rows are written the same.
+func chain(before []byte, c *gate.Change) []byte {
+	h := sha256.New()
+	h.Write([]byte("sallyport change 1\n"))
+	writeBytes(h, before)
+	writeInts(h, stream, c.Pos)
+	for _, text := range []string{c.ID, string(c.Kind), c.Action, c.Tenant, c.Subject} {
+		writeBytes(h, []byte(text))
+	}
+	writeInts(h, c.Version, micro(c.At))
+	for _, b := range [][]byte{[]byte(c.Actor), []byte(c.ActorID), addrBytes(c.Address), c.Detail} {
+		writeBytes(h, b)
+	}
+	return h.Sum(nil)
+}
+
+func writeBytes(h hash.Hash, b []byte) {
+	writeInts(h, int64(len(b)))
+	h.Write(b)
+}
+
+func writeInts(h hash.Hash, list ...int64) {
+	for _, n := range list {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(n)))
+	}
+}
+
+const changeColumns = `pos, id, kind, action, tenant, subject, version, made, actor, actor_id, address, detail, hash`
+
+func scanChange(row scanner) (c gate.Change, err error) {
+	var address []byte
+	err = row.Scan(&c.Pos, &c.ID, &c.Kind, &c.Action, &c.Tenant, &c.Subject, &c.Version, timeColumn{&c.At},
+		&c.Actor, &c.ActorID, &address, &c.Detail, &c.Hash)
+	if err != nil {
+		return c, fmt.Errorf("change %d: %w", c.Pos, err)
+	}
+	if len(c.Detail) == 0 {
+		c.Detail = nil
+	}
+	var ok bool
+	if c.Address, ok = netip.AddrFromSlice(address); !ok && address != nil {
+		return c, fmt.Errorf("change %d: its address has %d bytes", c.Pos, len(address))
+	}
+	return c, nil
+}
+
+// ChangesFrom returns up to limit changes from the position on, that one
+// included, in order.
+func (s *Store) ChangesFrom(ctx context.Context, pos int64, limit int) ([]gate.Change, error) {
+	return changesFrom(ctx, s.read(), pos, limit)
+}
+
+func changesFrom(ctx context.Context, q querier, pos int64, limit int) ([]gate.Change, error) {
+	return collect(ctx, q, scanChange,
+		`SELECT `+changeColumns+` FROM change_log WHERE stream = $1 AND pos >= $2 ORDER BY pos LIMIT $3`,
+		stream, pos, orAll(limit))
+}
+
+// Changes lists a tenant's changes (empty: all), newest first, from before a
+// position (0: from the newest).
+func (s *Store) Changes(ctx context.Context, tenant string, before int64, limit int) ([]gate.Change, error) {
+	if before <= 0 {
+		before = math.MaxInt64
+	}
+	if tenant == "" {
+		return collect(ctx, s.read(), scanChange,
+			`SELECT `+changeColumns+` FROM change_log WHERE stream = $1 AND pos < $2 ORDER BY pos DESC LIMIT $3`,
+			stream, before, orAll(limit))
+	}
+	return collect(ctx, s.read(), scanChange,
+		`SELECT `+changeColumns+` FROM change_log WHERE stream = $1 AND pos < $2 AND tenant = $4 ORDER BY pos DESC LIMIT $3`,
+		stream, before, orAll(limit), tenant)
+}
+
+// VerifyChanges reads the whole chain and returns the number of rows that hold.
+// The error names the first that does not: one that was altered, moved or
+// taken out, or that the end is missing.
+//
+// The chain has no key: it finds what was altered in the database, unless all
+// that follows and the counter were written anew to fit. Against somebody who
+// does that, keep the last hash elsewhere.
+func (s *Store) VerifyChanges(ctx context.Context) (held int64, err error) {
+	err = s.view(ctx, func(tx querier) error {
+		var last []byte
+		held, last, err = verifyRows(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return verifyEnd(ctx, tx, held, last)
+	})
+	return held, err
+}
+
+func verifyRows(ctx context.Context, tx querier) (held int64, last []byte, err error) {
+	for {
+		page, err := changesFrom(ctx, tx, held+1, verifyBatch)
+		if err != nil {
+			return held, last, fmt.Errorf("reading the change log after position %d: %w", held, err)
+		}
+		for i := range page {
+			c := &page[i]
+			if c.Pos != held+1 {
+				return held, last, fmt.Errorf("change %d is missing: the next is %d", held+1, c.Pos)
+			}
+			if !bytes.Equal(c.Hash, chain(last, c)) {
+				return held, last, fmt.Errorf("change %d (%s) was altered: its hash does not fit", c.Pos, c.ID)
+			}
+			held, last = c.Pos, c.Hash
+		}
+		if len(page) < verifyBatch {
+			return held, last, nil
+		}
+	}
+}
+
+func verifyEnd(ctx context.Context, tx querier, held int64, last []byte) error {
+	var pos int64
+	var hash []byte
+	err := tx.row(ctx, `SELECT pos, hash FROM change_counter WHERE stream = $1`, stream).Scan(&pos, &hash)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading the change counter: %w", err)
+	case pos != held:
+		return fmt.Errorf("the change log ends at %d and %d changes were made: its end was cut off or added to", held, pos)
+	case !bytes.Equal(hash, last):
+		return fmt.Errorf("the last change, %d, is another than the one that was made", held)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// OpenLedger begins the account of a start of a node. Opening it twice changes
+// nothing.
+func (s *Store) OpenLedger(ctx context.Context, l gate.Ledger) error {
+	return s.write(ctx, func(tx querier) error { return putSeen(ctx, tx, l) })
+}
+
+// putSeen moves an account's number of seen attempts forward, and begins the
+// account of a start that could not do so itself. What an account that is
+// closed still gets, from a spool that was found later, is not lost any more.
+func putSeen(ctx context.Context, tx querier, l gate.Ledger) error {
+	var finished bool
+	err := tx.row(ctx, `
+		INSERT INTO ledger (boot, node, started, seen, deleted, lost, finished) VALUES ($1, $2, $3, $4, 0, 0, FALSE)
+		ON CONFLICT (boot) DO UPDATE SET seen = CASE WHEN ledger.seen < excluded.seen THEN excluded.seen ELSE ledger.seen END
+		RETURNING finished`, l.Boot, l.Node, micro(l.Started), l.Seen).Scan(&finished)
+	if err != nil || !finished {
+		return err
+	}
+	return closeLedger(ctx, tx, l.Boot)
+}
+
+// CloseLedger closes an account: what was seen and is neither stored nor
+// deleted is lost. Closing it twice changes nothing. It returns gate.ErrNotFound
+// for a start that has no account.
+func (s *Store) CloseLedger(ctx context.Context, boot string, seen int64) (l gate.Ledger, err error) {
+	err = s.write(ctx, func(tx querier) error {
+		err := touched(tx.exec(ctx, `UPDATE ledger SET seen = CASE WHEN seen < $2 THEN $2 ELSE seen END WHERE boot = $1`, boot, seen))
+		if err != nil {
+			return err
+		}
+		if err := closeLedger(ctx, tx, boot); err != nil {
+			return err
+		}
+		l, err = scanLedger(tx.row(ctx, `SELECT `+ledgerColumns+` FROM ledger l WHERE boot = $1`, boot))
+		return err
+	})
+	return l, err
+}
+
+func closeLedger(ctx context.Context, tx querier, boot string) error {
+	_, err := tx.exec(ctx, `
+		UPDATE ledger SET finished = TRUE, lost = (
+			SELECT CASE WHEN l.seen > l.stored + l.deleted THEN l.seen - l.stored - l.deleted ELSE 0 END
+			FROM (SELECT seen, deleted, `+ledgerStored+` AS stored FROM ledger l WHERE boot = $1) l)
+		WHERE boot = $1`, boot)
+	return err
+}
+
+// ledgerStored counts what the store has of a start.
+const ledgerStored = `(SELECT CAST(COALESCE(SUM(a.count), 0) AS BIGINT) FROM attempts a WHERE a.boot = l.boot)`
+
+const ledgerColumns = `node, boot, started, seen, ` + ledgerStored + `, deleted, lost, finished`
+
+func scanLedger(row scanner) (l gate.Ledger, err error) {
+	err = row.Scan(&l.Node, &l.Boot, timeColumn{&l.Started}, &l.Seen, &l.Stored, &l.Deleted, &l.Lost, &l.Finished)
+	return l, err
+}
+
+// Ledgers lists all accounts, the newest first. What waits is known to the
+// running nodes only.
+func (s *Store) Ledgers(ctx context.Context) ([]gate.Ledger, error) {
+	return collect(ctx, s.read(), scanLedger, `SELECT `+ledgerColumns+` FROM ledger l ORDER BY started DESC, boot`)
+}
+
+// DeleteAttempts deletes records whose last time is before, the oldest first
+// and at most limit of them, and returns how many; the ledger keeps their
+// counts. It also deletes as many sessions whose end is before, and what the
+// throttle does not need any more.
+func (s *Store) DeleteAttempts(ctx context.Context, before time.Time, limit int) (deleted int64, err error) {
+	type gone struct {
+		boot  string
+		count int64
+	}
+	err = s.write(ctx, func(tx querier) error {
+		// No record ends before it begins, so the condition on its first time
+		// changes nothing but lets the index be used. What the inner statement
+		// has found may have grown before it is locked, so the outer one looks
+		// again.
+		list, err := collect(ctx, tx, func(row scanner) (g gone, err error) {
+			err = row.Scan(&g.boot, &g.count)
+			return g, err
+		}, `
+			DELETE FROM attempts WHERE last_time < $1 AND reference IN (
+				SELECT reference FROM attempts WHERE first_time < $1 AND last_time < $1 ORDER BY first_time, reference LIMIT $2)
+			RETURNING boot, count`, micro(before), orAll(limit))
+		if err != nil {
+			return err
+		}
+		deleted = int64(len(list))
+		counts := map[string]int64{}
+		for _, g := range list {
+			counts[g.boot] += g.count
+		}
+		for _, boot := range slices.Sorted(maps.Keys(counts)) {
+			if _, err := tx.exec(ctx, `UPDATE ledger SET deleted = deleted + $2 WHERE boot = $1`, boot, counts[boot]); err != nil {
+				return err
+			}
+		}
+		_, err = tx.exec(ctx, `
+			DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires < $1 ORDER BY expires LIMIT $2)`, micro(before), orAll(limit))
+		if err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, `
+			DELETE FROM throttle WHERE ends < $1 AND key IN (SELECT key FROM throttle WHERE ends < $1 ORDER BY ends LIMIT $2)`, micro(s.now()), orAll(limit))
+		return err
+	})
+	return deleted, err
+}

@@ -1,0 +1,205 @@
+-- One text for SQLite and PostgreSQL. SQLite gives BYTEA numeric affinity,
+-- which never touches a BLOB, and BOOLEAN likewise. Times are unix µs, 0 is
+-- none; addresses are 4 or 16 bytes, NULL is unknown; ids are made by the
+-- program.
+
+-- +goose Up
+
+-- One row: what belongs to the whole installation.
+CREATE TABLE installation (
+	id          BIGINT PRIMARY KEY,
+	fingerprint TEXT   NOT NULL, -- of the secret; empty: not chosen yet
+	epoch       BIGINT NOT NULL  -- sessions of an earlier one are ended
+);
+INSERT INTO installation (id, fingerprint, epoch) VALUES (1, '', 1);
+
+-- Pairs of keys, encrypted. The number and not the time says which is newest,
+-- since the clocks of two nodes differ.
+CREATE TABLE key_pairs (
+	number    BIGINT PRIMARY KEY,
+	created   BIGINT NOT NULL,
+	session   TEXT   NOT NULL, -- id of the key that signs sessions
+	assertion TEXT   NOT NULL, -- id of the key that signs assertions
+	session_key   BYTEA NOT NULL,
+	assertion_key BYTEA NOT NULL
+);
+
+-- The last position given away and the hash there. The last statements of each
+-- transaction take the next one, so that positions have no gaps and become
+-- visible in order.
+CREATE TABLE change_counter (
+	stream BIGINT PRIMARY KEY,
+	pos    BIGINT NOT NULL,
+	hash   BYTEA             -- NULL before the first change
+);
+INSERT INTO change_counter (stream, pos) VALUES (1, 0);
+
+CREATE TABLE change_log (
+	stream   BIGINT NOT NULL,
+	pos      BIGINT NOT NULL,
+	id       TEXT   NOT NULL,
+	kind     TEXT   NOT NULL,
+	action   TEXT   NOT NULL,
+	tenant   TEXT   NOT NULL, -- outlives the tenant
+	subject  TEXT   NOT NULL,
+	version  BIGINT NOT NULL,
+	made     BIGINT NOT NULL,
+	actor    TEXT   NOT NULL,
+	actor_id TEXT   NOT NULL,
+	address  BYTEA,
+	detail   TEXT   NOT NULL, -- JSON
+	hash     BYTEA  NOT NULL, -- of this row and the hash before it
+	PRIMARY KEY (stream, pos)
+);
+CREATE INDEX change_log_tenant ON change_log (tenant, pos);
+
+CREATE TABLE tenants (
+	id      TEXT   PRIMARY KEY,
+	slug    TEXT   NOT NULL UNIQUE,
+	name    TEXT   NOT NULL,
+	mode    TEXT   NOT NULL,
+	version BIGINT NOT NULL,
+	epoch   BIGINT NOT NULL,
+	created BIGINT NOT NULL
+);
+
+CREATE TABLE hosts (
+	host    TEXT   PRIMARY KEY,
+	tenant  TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	ordinal BIGINT NOT NULL
+);
+CREATE INDEX hosts_tenant ON hosts (tenant, ordinal);
+
+CREATE TABLE list_versions (
+	tenant  TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	version BIGINT NOT NULL,
+	mode    TEXT   NOT NULL,
+	made    BIGINT NOT NULL,
+	made_by TEXT   NOT NULL,
+	reason  TEXT   NOT NULL,
+	added   BIGINT NOT NULL,
+	removed BIGINT NOT NULL,
+	changed BIGINT NOT NULL,
+	PRIMARY KEY (tenant, version)
+);
+
+-- Entries of lists, one row for each span of versions in which an entry stayed
+-- as it is: from_version is the first, to_version the first in which it is
+-- different or gone, NULL while the row is in force.
+CREATE TABLE networks (
+	tenant       TEXT    NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	id           TEXT    NOT NULL,
+	from_version BIGINT  NOT NULL,
+	to_version   BIGINT,
+	ordinal      BIGINT  NOT NULL, -- order of entries made in one moment
+	range        TEXT    NOT NULL, -- canonical
+	label        TEXT    NOT NULL,
+	note         TEXT    NOT NULL,
+	owner        TEXT    NOT NULL,
+	enabled      BOOLEAN NOT NULL,
+	not_before   BIGINT  NOT NULL,
+	expires      BIGINT  NOT NULL,
+	roles        TEXT    NOT NULL, -- JSON
+	admins       TEXT    NOT NULL, -- JSON
+	created      BIGINT  NOT NULL,
+	created_by   TEXT    NOT NULL,
+	PRIMARY KEY (tenant, id, from_version)
+);
+CREATE INDEX networks_in_force ON networks (tenant) WHERE to_version IS NULL;
+
+CREATE TABLE admins (
+	id           TEXT    PRIMARY KEY,
+	tenant       TEXT    NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	login        TEXT    NOT NULL,
+	login_key    TEXT    NOT NULL, -- canonical
+	name         TEXT    NOT NULL,
+	role         TEXT    NOT NULL,
+	disabled     BOOLEAN NOT NULL,
+	epoch        BIGINT  NOT NULL,
+	revision     BIGINT  NOT NULL,
+	password     BYTEA,            -- encrypted, as totp and pending are
+	must_change  BOOLEAN NOT NULL,
+	exempt       BOOLEAN NOT NULL,
+	totp         BYTEA,
+	totp_step    BIGINT  NOT NULL,
+	pending      BYTEA,
+	created      BIGINT  NOT NULL,
+	last_sign_in BIGINT  NOT NULL,
+	UNIQUE (tenant, login_key)
+);
+
+CREATE TABLE recovery_codes (
+	admin TEXT  NOT NULL REFERENCES admins (id) ON DELETE CASCADE,
+	hash  BYTEA NOT NULL,
+	PRIMARY KEY (admin, hash)
+);
+
+-- Failed tries. A row means nothing once its time has ended.
+CREATE TABLE throttle (
+	key    BYTEA   PRIMARY KEY,
+	count  BIGINT  NOT NULL,
+	locked BOOLEAN NOT NULL,
+	ends   BIGINT  NOT NULL
+);
+CREATE INDEX throttle_ends ON throttle (ends);
+
+CREATE TABLE sessions (
+	id           TEXT    PRIMARY KEY,
+	tenant       TEXT    NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	admin        TEXT    NOT NULL REFERENCES admins (id) ON DELETE CASCADE,
+	started      BIGINT  NOT NULL,
+	last_seen    BIGINT  NOT NULL,
+	expires      BIGINT  NOT NULL,
+	address      BYTEA,
+	last_address BYTEA,
+	user_agent   TEXT    NOT NULL,
+	ended        BIGINT  NOT NULL,
+	ended_by     TEXT    NOT NULL,
+	revoked      BOOLEAN NOT NULL -- ended one by one, so nodes hold its id; an epoch ends the others
+);
+CREATE INDEX sessions_tenant ON sessions (tenant, started, id);
+CREATE INDEX sessions_admin ON sessions (admin);
+CREATE INDEX sessions_expires ON sessions (expires);
+CREATE INDEX sessions_revoked ON sessions (tenant, expires) WHERE revoked;
+
+CREATE TABLE attempts (
+	reference    TEXT   PRIMARY KEY,
+	tenant       TEXT   NOT NULL, -- outlives the tenant
+	host         TEXT   NOT NULL,
+	address      BYTEA,
+	bits         BIGINT NOT NULL,
+	net          BYTEA,           -- length of a /24 or /64 or wider, then its bytes
+	peer         BYTEA,
+	hops         TEXT   NOT NULL, -- JSON
+	stage        TEXT   NOT NULL,
+	outcome      TEXT   NOT NULL,
+	reason       TEXT   NOT NULL,
+	admin        TEXT   NOT NULL,
+	login_hash   TEXT   NOT NULL,
+	session      TEXT   NOT NULL,
+	method       TEXT   NOT NULL,
+	path         TEXT   NOT NULL,
+	user_agent   TEXT   NOT NULL,
+	list_version BIGINT NOT NULL,
+	count        BIGINT NOT NULL,
+	first_time   BIGINT NOT NULL, -- never changes, so lists are ordered by it
+	last_time    BIGINT NOT NULL,
+	node         TEXT   NOT NULL,
+	boot         TEXT   NOT NULL
+);
+CREATE INDEX attempts_tenant ON attempts (tenant, first_time, reference);
+CREATE INDEX attempts_first_time ON attempts (first_time, reference);
+CREATE INDEX attempts_last_time ON attempts (tenant, last_time);
+CREATE INDEX attempts_address ON attempts (tenant, address);
+CREATE INDEX attempts_boot ON attempts (boot, count);
+CREATE INDEX attempts_sign_ins ON attempts (tenant, last_time) WHERE stage = 'sign_in' AND outcome = 'allowed';
+
+CREATE TABLE ledger (
+	boot     TEXT    PRIMARY KEY,
+	node     TEXT    NOT NULL,
+	started  BIGINT  NOT NULL,
+	seen     BIGINT  NOT NULL,
+	deleted  BIGINT  NOT NULL,
+	lost     BIGINT  NOT NULL,
+	finished BOOLEAN NOT NULL
+);

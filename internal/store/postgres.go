@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// oldestPostgres is the first major version that is tested.
+const oldestPostgres = 15
+
+// postgresConns is how many connections one process opens at most. Writers
+// queue for the change counter anyway, and many gateways share one server.
+const postgresConns = 8
+
+// postgresSettings hold for every connection unless the DSN sets them. A node
+// that hangs in a transaction must not hold up all others.
+var postgresSettings = map[string]string{
+	"application_name":                    "sallyport",
+	"statement_timeout":                   "30s",
+	"lock_timeout":                        "5s",
+	"idle_in_transaction_session_timeout": "30s",
+}
+
+// openPostgres connects to a server.
+func openPostgres(ctx context.Context, dsn string, readOnly bool) (*engine, error) {
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		// The cause may quote the password.
+		return nil, errors.New("the address cannot be read: write postgres://user:password@host:5432/database, with special characters in the password as %XX")
+	}
+	for name, value := range postgresSettings {
+		if _, ok := cfg.RuntimeParams[name]; !ok {
+			cfg.RuntimeParams[name] = value
+		}
+	}
+	if readOnly {
+		cfg.RuntimeParams["default_transaction_read_only"] = "on"
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 5 * time.Second
+	}
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(postgresConns)
+	db.SetMaxIdleConns(postgresConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	e := &engine{
+		writer:   db,
+		reader:   db,
+		snapshot: &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
+		lostRace: postgresLostRace,
+		hasTable: `SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1`,
+	}
+	if err := e.checkPostgres(ctx); err != nil {
+		e.close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *engine) checkPostgres(ctx context.Context) error {
+	var name string
+	var version int
+	err := e.writer.QueryRowContext(ctx, `SELECT version(), CAST(current_setting('server_version_num') AS BIGINT)`).Scan(&name, &version)
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, postgresAdvice(err))
+	}
+	// Others that speak the protocol count their versions differently.
+	if strings.HasPrefix(name, "PostgreSQL ") && version/10000 < oldestPostgres {
+		return fmt.Errorf("the server is PostgreSQL %d: Sallyport needs %d or newer", version/10000, oldestPostgres)
+	}
+	return nil
+}
+
+func postgresAdvice(err error) string {
+	switch postgresCode(err) {
+	case "28P01", "28000":
+		return "check user and password, and that pg_hba.conf lets this machine in"
+	case "3D000":
+		return "create the database"
+	case "42501":
+		return "give the user the rights to the database"
+	case "53300":
+		return "raise max_connections of the server, or stop something else"
+	}
+	return "check that the server runs there and can be reached"
+}
+
+func postgresCode(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+// postgresLostRace is for serialization_failure and deadlock_detected.
+func postgresLostRace(err error) bool {
+	code := postgresCode(err)
+	return code == "40001" || code == "40P01"
+}
+
+func redactPostgres(dsn string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "postgres://…"
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	q := u.Query()
+	for name := range q {
+		if strings.Contains(strings.ToLower(name), "password") {
+			q.Del(name)
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
