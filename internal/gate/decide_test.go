@@ -300,6 +300,9 @@ func TestAtOnce(t *testing.T) {
 	byClock := open()
 	w.clock.advance(time.Minute)
 	ends(byClock, gate.OutsideNetworks)
+	if _, err := w.RemoveNetwork(t.Context(), command, w.acme.ID, "203.0.113.0/24"); err != nil {
+		t.Fatal(err)
+	}
 	w.add("acme", gate.Draft{Range: "203.0.113.0/24", Label: "HQ", Enabled: true})
 
 	signedOut := open()

@@ -23,7 +23,7 @@ func CanonicalHost(text string) (string, error) {
 	if plainHost(host) {
 		return host, nil
 	}
-	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
+	ascii, err := idna.Lookup.ToASCII(host)
 	if err != nil || !plainHost(ascii) {
 		return "", fmt.Errorf("%q is not a host name", shorten(text, 80))
 	}

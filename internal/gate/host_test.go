@@ -16,7 +16,7 @@ func TestCanonicalHost(t *testing.T) {
 		{"bücher.example", "xn--bcher-kva.example"},
 		{"BÜCHER.example", "xn--bcher-kva.example"},
 		{"xn--bcher-kva.example", "xn--bcher-kva.example"},
-		{"控制台.example", "xn--3iq226a12m.example"},
+		{"控制台.example", "xn--xcrx5b1z3a.example"},
 		{"localhost", "localhost"},
 		{"192.0.2.1", "192.0.2.1"},
 		{"", ""},
