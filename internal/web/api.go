@@ -1,8 +1,201 @@
 package web
 
-import "net/http"
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
 
-// api answers what lies under /_sallyport/api/v1/.
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// apiPrefix is what every path of the API begins with.
+const apiPrefix = "/_sallyport/api/v1/"
+
+// Bounds of bodies: 5,000 entries fit well into the larger one.
+const (
+	maxListBody = 10 << 20
+	maxBody     = 64 << 10
+)
+
+// routes are the calls of the API: paths behind apiPrefix, where * stands for
+// anything that is not empty, slashes included, since ranges have them.
+var routes = []route{
+	{"me", methods{"GET": {do: getMe}}},
+	{"networks", methods{"GET": {do: getNetworks}, "PUT": {do: putNetworks, body: maxListBody}}},
+	{"networks/entries", methods{"POST": {do: postEntry, body: maxBody, status: http.StatusCreated}}},
+	{"networks/entries/*", methods{"DELETE": {do: deleteEntry}}},
+	{"networks/check", methods{"GET": {do: getCheck, params: []string{"address", "at"}}}},
+	{"networks/versions", methods{"GET": {do: getVersions, params: pageParams}}},
+	{"networks/versions/*", methods{"GET": {do: getVersion}}},
+	{"attempts", methods{"GET": {do: getAttempts, params: attemptParams}}},
+	{"attempts/*", methods{"GET": {do: getAttempt}}},
+	{"sessions", methods{"GET": {do: getSessions, params: pageParams}}},
+	{"sessions/*", methods{"DELETE": {do: deleteSession}}},
+	{"changes", methods{"GET": {do: getChanges, params: pageParams}}},
+}
+
+type route struct {
+	path    string
+	methods methods
+}
+
+type methods map[string]endpoint
+
+// endpoint is one call. do returns what is answered as JSON, nil for nothing.
+type endpoint struct {
+	do     func(*call) (any, error)
+	params []string // of the query
+	body   int64    // most bytes of the body; 0: it takes none
+	status int      // where it worked; 0: 200, or 204 for nothing
+}
+
+// call is one request to the API.
+type call struct {
+	*http.Request
+	h      *Handler
+	w      http.ResponseWriter
+	visit  Visit
+	actor  gate.Actor
+	tenant string // ID
+	arg    string // what * of the path stands for
+	query  query
+	limit  int64 // of the body
+}
+
+// api answers what lies under apiPrefix, for whoever has a session. Refusals of
+// the first door and of cross-origin requests were made before.
 func (h *Handler) api(w http.ResponseWriter, r *http.Request, v Visit) {
-	writeProblem(w, notFound.problem("there is no such call"))
+	path := strings.TrimPrefix(r.URL.Path, apiPrefix)
+	switch site := h.door.Site; {
+	case !site.Login, !site.Console && path != "me":
+		writeProblem(w, notFound.problem("this part of the API is switched off for this site"))
+		return
+	case !v.Decision.Passed() || v.Decision.Admin == nil:
+		p := decisionProblem(v.Decision)
+		p.Reference = h.door.Record(v.Request, v.Decision)
+		writeProblem(w, p)
+		return
+	}
+	allowed, arg := find(path)
+	e, ok := allowed.find(r.Method)
+	switch {
+	case allowed == nil:
+		writeProblem(w, notFound.problem("there is no such call"))
+		return
+	case r.Method == http.MethodOptions: // without CORS: no other site has any business here
+		w.Header().Set("Allow", allowed.String())
+		w.WriteHeader(http.StatusNoContent)
+		return
+	case !ok:
+		w.Header().Set("Allow", allowed.String())
+		writeProblem(w, methodNotAllowed.problem("allowed are "+allowed.String()))
+		return
+	}
+	c := &call{
+		Request: r, h: h, w: w, visit: v, actor: h.door.Actor(v.Request, v.Decision),
+		tenant: v.Decision.Tenant.ID, arg: arg, limit: e.body,
+	}
+	if body, err := c.answer(e); err != nil {
+		writeProblem(w, h.errorProblem(err))
+	} else {
+		writeJSON(w, e.status, body)
+	}
+}
+
+func (c *call) answer(e endpoint) (_ any, err error) {
+	if c.query, err = parseQuery(c.URL.RawQuery, e.params); err != nil {
+		return nil, err
+	}
+	if e.body == 0 && c.ContentLength != 0 {
+		return nil, malformed.problem("this call takes no body")
+	}
+	return e.do(c)
+}
+
+// read reads the body.
+func (c *call) read(into any) error { return readJSON(c.w, c.Request, c.limit, into) }
+
+// find returns the methods of the first route that fits, and what * stands for.
+func find(path string) (methods, string) {
+	for _, r := range routes {
+		before, after, wild := strings.Cut(r.path, "*")
+		if !wild {
+			if path == r.path {
+				return r.methods, ""
+			}
+			continue
+		}
+		rest, ok := strings.CutPrefix(path, before)
+		arg, fits := strings.CutSuffix(rest, after)
+		if ok && fits && arg != "" {
+			return r.methods, arg
+		}
+	}
+	return nil, ""
+}
+
+// find returns the endpoint of a method. HEAD is answered like GET, whose body
+// net/http then leaves out.
+func (m methods) find(method string) (endpoint, bool) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	e, ok := m[method]
+	return e, ok
+}
+
+// String is the value of an Allow header.
+func (m methods) String() string {
+	names := slices.Collect(maps.Keys(m))
+	if _, ok := m[http.MethodGet]; ok {
+		names = append(names, http.MethodHead)
+	}
+	names = append(names, http.MethodOptions)
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// list is how lists are answered: without a cursor where they end.
+type list[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next_cursor,omitempty"`
+}
+
+// page makes a list of what was read with a limit one higher than was asked
+// for, which tells whether there is more behind it.
+func page[F, T any](found []F, limit int, show func(*F) T, cursor func(*F) cursor) list[T] {
+	l := list[T]{Items: make([]T, 0, min(len(found), limit))}
+	if len(found) > limit {
+		found = found[:limit]
+		l.Next = cursor(&found[limit-1]).String()
+	}
+	for i := range found {
+		l.Items = append(l.Items, show(&found[i]))
+	}
+	return l
+}
+
+// writeJSON answers with a value, or with nothing at all. status 0 is 200, or
+// 204 for nothing.
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	if value == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	body, err := json.Marshal(value)
+	if err != nil { // cannot happen: values are made of text, numbers and lists
+		writeProblem(w, unavailable.problem("the answer cannot be written"))
+		return
+	}
+	header.Set("Content-Type", "application/json")
+	if status == 0 {
+		status = http.StatusOK
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the visitor is gone; there is nobody to tell
 }

@@ -45,7 +45,7 @@ func decodeJSON(data []byte, into any) error {
 	if err := d.value("", reflect.ValueOf(into).Elem()); err != nil {
 		return err
 	}
-	if _, err := d.Token(); err != io.EOF {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return malformed.problem(fmt.Sprintf("there is something behind the JSON object, at byte %d", d.InputOffset()))
 	}
 	return nil
@@ -70,14 +70,18 @@ func (d decoder) value(path string, v reflect.Value) error {
 }
 
 func (d decoder) object(path string, v reflect.Value) error {
-	if open, err := d.Token(); err != nil {
+	open, err := d.Token()
+	if err != nil {
 		return d.syntax(err)
-	} else if open != json.Delim('{') {
+	}
+	if open != json.Delim('{') {
 		return wrongType(path, v)
 	}
-	fields := make(map[string]int, v.NumField())
-	for i := range v.NumField() {
-		fields[v.Type().Field(i).Tag.Get("json")] = i
+	fields := map[string][]int{}
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if !f.Anonymous {
+			fields[f.Tag.Get("json")] = f.Index
+		}
 	}
 	seen := make(map[string]bool, len(fields))
 	for d.More() {
@@ -90,7 +94,7 @@ func (d decoder) object(path string, v reflect.Value) error {
 		if path != "" {
 			at = path + "." + at
 		}
-		i, known := fields[name]
+		index, known := fields[name]
 		switch {
 		case !known:
 			return malformed.problem("", fieldProblem{at, "unknown_field", "there is no such field"})
@@ -98,11 +102,11 @@ func (d decoder) object(path string, v reflect.Value) error {
 			return malformed.problem("", fieldProblem{at, "doubled", "the field stands here twice"})
 		}
 		seen[name] = true
-		if err := d.value(at, v.Field(i)); err != nil {
+		if err := d.value(at, v.FieldByIndex(index)); err != nil {
 			return err
 		}
 	}
-	_, err := d.Token()
+	_, err = d.Token()
 	return d.syntax(err)
 }
 
@@ -116,7 +120,7 @@ func (d decoder) array(path string, v reflect.Value) error {
 	if open != json.Delim('[') {
 		return wrongType(path, v)
 	}
-	v.SetZero()
+	v.Set(reflect.MakeSlice(v.Type(), 0, 0)) // [] is a list and null is none
 	for i := 0; d.More(); i++ {
 		if i == gate.MaxEntries {
 			return invalid.problem("", fieldProblem{path, "too_many", fmt.Sprintf("at most %d items", gate.MaxEntries)})

@@ -59,10 +59,15 @@ var (
 	changed          = kind{"changed", http.StatusConflict, "It was changed by somebody else"}
 	lastOwner        = kind{"last_owner", http.StatusConflict, "The last owner stays"}
 	hasSecondFactor  = kind{"second_factor_exists", http.StatusConflict, "There is a second factor already"}
+	notYetInForce    = kind{"not_yet_in_force", http.StatusServiceUnavailable, "Stored, but not in force yet"}
 	unavailable      = kind{"unavailable", http.StatusServiceUnavailable, "Not possible at the moment"}
 )
 
+// problem makes one; without a detail, the first field's error is it.
 func (k kind) problem(detail string, errs ...fieldProblem) problem {
+	if detail == "" && len(errs) > 0 {
+		detail = errs[0].Field + ": " + errs[0].Message
+	}
 	return problem{Type: "urn:sallyport:problem:" + k.code, Title: k.title, Status: k.status, Detail: detail, Errors: errs}
 }
 
@@ -120,6 +125,8 @@ var sentinels = []struct {
 	kind   kind
 	detail string
 }{
+	// First: it wraps what kept the change from being read back.
+	{gate.ErrNotYetInForce, notYetInForce, "the change is stored and will be in force when the store answers again: look before you repeat it"},
 	{gate.ErrNotFound, notFound, "there is nothing by this name"},
 	{gate.ErrForbidden, forbidden, "ask somebody with another role"},
 	{gate.ErrLocksYouOut, locksYouOut, "the new list does not contain your own address: add the network that you are in"},

@@ -1,0 +1,159 @@
+package web
+
+import (
+	"cmp"
+	"net/netip"
+
+	"github.com/sallyport-gate/sallyport/auth"
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// attemptJSON is one recorded refusal or sign-in. What is not known is null.
+type attemptJSON struct {
+	Reference   string       `json:"reference"`
+	Time        timestamp    `json:"time"`   // the same as first_time, by which lists are sorted
+	Tenant      *string      `json:"tenant"` // slug
+	Host        string       `json:"host"`
+	Address     *string      `json:"address"` // a CIDR where the record stands for a flood from a network
+	Peer        *string      `json:"peer"`
+	Stage       gate.Stage   `json:"stage"`
+	Outcome     gate.Outcome `json:"outcome"`
+	Reason      gate.Reason  `json:"reason"`
+	Admin       *string      `json:"admin"` // login
+	AdminID     *string      `json:"admin_id"`
+	LoginHash   *string      `json:"login_hash"` // of what was typed and is no admin's login
+	Session     *string      `json:"session"`
+	Method      string       `json:"method"`
+	Path        string       `json:"path"`
+	UserAgent   string       `json:"user_agent"`
+	ListVersion int64        `json:"list_version"`
+	Count       int64        `json:"count"`
+	FirstTime   timestamp    `json:"first_time"`
+	LastTime    timestamp    `json:"last_time"`
+	Node        string       `json:"node"`
+
+	Explanation *explanationJSON `json:"explanation,omitempty"` // only where one is asked for
+}
+
+type explanationJSON struct {
+	Hops  []gate.Hop `json:"hops"`
+	Check *checkJSON `json:"check"` // by the list as it was; null where no list was asked
+	Steps []stepJSON `json:"steps"`
+}
+
+type stepJSON struct {
+	Name   string `json:"name"`
+	Detail string `json:"detail"`
+}
+
+// present returns nil for what is not known.
+func present(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func (c *call) showAttempt(a *gate.Attempt) attemptJSON {
+	tenant := a.Tenant
+	if t := c.h.door.TenantByID(tenant); t != nil {
+		tenant = t.Slug
+	}
+	return attemptJSON{
+		Reference: a.Reference, Time: timestamp(a.FirstTime), Tenant: present(tenant), Host: a.Host,
+		Address: present(addressText(a.Address, a.Bits)), Peer: present(addressText(a.Peer, a.Peer.BitLen())),
+		Stage: a.Stage, Outcome: a.Outcome, Reason: a.Reason,
+		Admin: present(cmp.Or(a.Login, a.Admin)), AdminID: present(a.Admin), LoginHash: present(a.LoginHash), Session: present(a.Session),
+		Method: a.Method, Path: a.Path, UserAgent: a.UserAgent, ListVersion: a.ListVersion,
+		Count: a.Count, FirstTime: timestamp(a.FirstTime), LastTime: timestamp(a.LastTime), Node: a.Node,
+	}
+}
+
+// addressText is an address, or the network of which the first bits stand for.
+func addressText(a netip.Addr, bits int) string {
+	switch {
+	case !a.IsValid():
+		return ""
+	case bits < a.BitLen():
+		return netip.PrefixFrom(a, bits).String()
+	}
+	return a.String()
+}
+
+func getAttempts(c *call) (any, error) {
+	f := c.query.filter(c.tenant)
+	if _, ok := c.query.values["group_by"]; ok {
+		return getAttemptGroups(c, f)
+	}
+	limit := c.query.limit()
+	f.Limit, f.Before = limit+1, c.query.cursor("attempts").moment()
+	if err := c.query.err(); err != nil {
+		return nil, err
+	}
+	found, err := c.h.door.Attempts(c.Context(), c.actor, f)
+	if err != nil {
+		return nil, err
+	}
+	return page(found, limit, c.showAttempt, func(a *gate.Attempt) cursor {
+		return cursor{"attempts", a.FirstTime.UnixMicro(), a.Reference}
+	}), nil
+}
+
+// groupJSON is attempts taken together.
+type groupJSON struct {
+	Key       *string   `json:"key"` // null: the address is unknown, or it was nobody's login
+	Records   int64     `json:"records"`
+	Count     int64     `json:"count"`
+	FirstTime timestamp `json:"first_time"`
+	LastTime  timestamp `json:"last_time"`
+	Reference string    `json:"reference"` // of the newest record
+}
+
+// groupsJSON is the largest groups. They have no pages: their order changes
+// with every attempt.
+type groupsJSON struct {
+	Items     []groupJSON `json:"items"`
+	Truncated bool        `json:"truncated"` // there are smaller ones
+}
+
+func getAttemptGroups(c *call, f gate.AttemptFilter) (any, error) {
+	q, by := &c.query, c.query.values["group_by"]
+	oneOf(q, "group_by", by, groupings)
+	if _, ok := q.values["cursor"]; ok {
+		q.note("cursor", "not_allowed", "groups have no pages: ask for more with limit, or filter")
+	}
+	limit := q.limit()
+	if err := q.err(); err != nil {
+		return nil, err
+	}
+	f.Limit = limit + 1
+	found, err := c.h.door.GroupAttempts(c.Context(), c.actor, f, gate.GroupBy(by))
+	if err != nil {
+		return nil, err
+	}
+	out := groupsJSON{Items: []groupJSON{}, Truncated: len(found) > limit}
+	for _, g := range found[:min(len(found), limit)] {
+		out.Items = append(out.Items, groupJSON{present(g.Key), g.Records, g.Count, timestamp(g.FirstTime), timestamp(g.LastTime), g.Reference})
+	}
+	return out, nil
+}
+
+func getAttempt(c *call) (any, error) {
+	reference, err := auth.ParseReference(c.arg)
+	if err != nil {
+		return nil, notFound.problem(err.Error())
+	}
+	e, err := c.h.door.Explain(c.Context(), c.actor, c.tenant, reference)
+	if err != nil {
+		return nil, err
+	}
+	out := c.showAttempt(&e.Attempt)
+	out.Explanation = &explanationJSON{Hops: append([]gate.Hop{}, e.Attempt.Hops...), Steps: []stepJSON{}}
+	if e.Check != nil {
+		out.Explanation.Check = showCheck(e.Check)
+	}
+	for _, s := range e.Steps {
+		out.Explanation.Steps = append(out.Explanation.Steps, stepJSON(s))
+	}
+	return out, nil
+}

@@ -1,0 +1,200 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// writtenEntry is an entry as clients write it. The fields in readOnly are
+// taken and left unread, so that a list can be read, edited and sent back.
+type writtenEntry struct {
+	ID        string      `json:"id"`
+	Range     string      `json:"range"`
+	Label     string      `json:"label"`
+	Note      string      `json:"note"`
+	Owner     string      `json:"owner"`
+	Enabled   *bool       `json:"enabled"` // away: true
+	NotBefore string      `json:"not_before"`
+	Expires   string      `json:"expires"`
+	Roles     []gate.Role `json:"roles"`
+	Admins    []string    `json:"admins"`
+
+	First     any `json:"first"`
+	Last      any `json:"last"`
+	Addresses any `json:"addresses"`
+	Created   any `json:"created"`
+	CreatedBy any `json:"created_by"`
+	LastUsed  any `json:"last_used"`
+	Uses30d   any `json:"uses_30d"`
+}
+
+// draft turns a written entry into a gate.Draft, and notes what of it cannot
+// even be read. at is what the names of its fields begin with.
+func (e *writtenEntry) draft(at string, bad *[]fieldProblem) gate.Draft {
+	moment := func(field, text string) time.Time {
+		if text == "" {
+			return time.Time{}
+		}
+		t, err := parseTime(text)
+		if err != nil {
+			*bad = append(*bad, fieldProblem{at + field, "invalid", err.Error()})
+		}
+		return t
+	}
+	return gate.Draft{
+		ID: e.ID, Range: e.Range, Label: e.Label, Note: e.Note, Owner: e.Owner,
+		Enabled:   e.Enabled == nil || *e.Enabled,
+		NotBefore: moment("not_before", e.NotBefore), Expires: moment("expires", e.Expires),
+		Roles: e.Roles, Admins: e.Admins,
+	}
+}
+
+// editedJSON is what came of an edit.
+type editedJSON struct {
+	Version  int64          `json:"version"`
+	Pending  any            `json:"pending"`
+	Entry    *networkJSON   `json:"entry,omitempty"` // the one that was added
+	Warnings []fieldProblem `json:"warnings"`
+}
+
+func showEdited(e *gate.Edited) editedJSON {
+	out := editedJSON{Version: e.Version, Warnings: make([]fieldProblem, len(e.Warnings))}
+	for i, w := range e.Warnings {
+		out.Warnings[i] = fieldProblem{w.Field, w.Code, w.Text}
+	}
+	return out
+}
+
+type putNetworksJSON struct {
+	BaseVersion   *int64         `json:"base_version"`
+	Mode          *gate.Mode     `json:"mode"`
+	Entries       []writtenEntry `json:"entries"`
+	Reason        string         `json:"reason"`
+	ConfirmWithin any            `json:"confirm_within"`
+	Accept        []string       `json:"accept"`
+}
+
+// edit turns the body into an edit. Version, mode and entries have to be
+// there: a list that was forgotten is not an empty one.
+func (b *putNetworksJSON) edit() (gate.Edit, error) {
+	var bad []fieldProblem
+	for _, f := range []struct {
+		name    string
+		missing bool
+	}{{"base_version", b.BaseVersion == nil}, {"mode", b.Mode == nil}, {"entries", b.Entries == nil}} {
+		if f.missing {
+			bad = append(bad, fieldProblem{f.name, "required", "this field has to be there"})
+		}
+	}
+	if b.ConfirmWithin != nil {
+		bad = append(bad, fieldProblem{"confirm_within", "not_available", "changes that undo themselves are not available yet: leave the field away, and the change takes effect at once"})
+	}
+	checkAccept(b.Accept, &bad)
+	e := gate.Edit{Reason: b.Reason, Accept: b.Accept, Entries: make([]gate.Draft, len(b.Entries))}
+	for i := range b.Entries {
+		e.Entries[i] = b.Entries[i].draft(fmt.Sprintf("entries[%d].", i), &bad)
+	}
+	if len(bad) > 0 {
+		return e, invalid.problem("nothing was changed", bad...)
+	}
+	e.Base, e.Mode = *b.BaseVersion, *b.Mode
+	return e, nil
+}
+
+// checkAccept refuses words that mean nothing: whoever says one expects it to.
+func checkAccept(accept []string, bad *[]fieldProblem) {
+	for i, word := range accept {
+		if word != gate.AcceptWide {
+			*bad = append(*bad, fieldProblem{fmt.Sprintf("accept[%d]", i), "unknown", "all that can be accepted is " + gate.AcceptWide})
+		}
+	}
+}
+
+func putNetworks(c *call) (any, error) {
+	var body putNetworksJSON
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	e, err := body.edit()
+	if err != nil {
+		return nil, err
+	}
+	e.Tenant, e.Trusted = c.tenant, c.h.door.Source.Trusted
+	done, err := c.h.door.PutNetworks(c.Context(), c.actor, e)
+	if _, ok := errors.AsType[*gate.VersionConflict](err); ok {
+		return nil, c.conflict(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return showEdited(done), nil
+}
+
+// conflict is the answer to an edit of an older version, with the newest one.
+func (c *call) conflict(err error) error {
+	theirs, readErr := getNetworks(c)
+	if readErr != nil {
+		return readErr
+	}
+	p := c.h.errorProblem(err)
+	p.Theirs = theirs
+	return p
+}
+
+// indexed is what the fields of an entry begin with where it is one of many.
+var indexed = regexp.MustCompile(`^entries\[\d+\]\.`)
+
+func postEntry(c *call) (any, error) {
+	var body struct {
+		writtenEntry
+		Accept []string `json:"accept"`
+	}
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	var bad []fieldProblem
+	draft := body.draft("", &bad)
+	checkAccept(body.Accept, &bad)
+	if body.ID != "" {
+		bad = append(bad, fieldProblem{"id", "not_allowed", "a new entry gets its id here: leave it away"})
+	}
+	if len(bad) > 0 {
+		return nil, invalid.problem("nothing was changed", bad...)
+	}
+	done, err := c.h.door.AddNetwork(c.Context(), c.actor, c.tenant, draft, body.Accept, c.h.door.Source.Trusted)
+	if err != nil {
+		p := c.h.errorProblem(err)
+		for i := range p.Errors {
+			p.Errors[i].Field = indexed.ReplaceAllString(p.Errors[i].Field, "")
+		}
+		return nil, p
+	}
+	return showAdded(done), nil
+}
+
+// showAdded shows an edit that added one entry, the last: with the warnings
+// that are about it, and without those about entries nobody touched.
+func showAdded(done *gate.Edited) editedJSON {
+	last := len(done.Entries) - 1
+	entry, at := showNetwork(&done.Entries[last]), fmt.Sprintf("entries[%d].", last)
+	out := editedJSON{Version: done.Version, Entry: &entry, Warnings: []fieldProblem{}}
+	for _, w := range done.Warnings {
+		if field, ok := strings.CutPrefix(w.Field, at); ok {
+			out.Warnings = append(out.Warnings, fieldProblem{field, w.Code, w.Text})
+		}
+	}
+	return out
+}
+
+func deleteEntry(c *call) (any, error) {
+	done, err := c.h.door.RemoveNetwork(c.Context(), c.actor, c.tenant, c.arg)
+	if err != nil {
+		return nil, err
+	}
+	return editedJSON{Version: done.Version, Warnings: []fieldProblem{}}, nil
+}
