@@ -40,12 +40,7 @@ func (r *recorder) flush(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
 	waiting := r.pending()
-	var err error
-	for batch := range slices.Chunk(waiting, flushBatch) {
-		if err = r.storeBatch(ctx, batch); err != nil {
-			break
-		}
-	}
+	err := r.storeAll(ctx, waiting)
 	if r.down.Swap(err != nil) != (err != nil) && r.log.Trouble != nil {
 		r.log.Trouble("storing attempts", err)
 	}
@@ -55,6 +50,22 @@ func (r *recorder) flush(ctx context.Context) error {
 	}
 	r.toSpool(waiting)
 	return err
+}
+
+// storeAll stores what waits, and how many attempts were seen.
+func (r *recorder) storeAll(ctx context.Context, waiting []pendingRecord) error {
+	for batch := range slices.Chunk(waiting, flushBatch) {
+		if err := r.storeBatch(ctx, batch); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	untold := r.seen != r.told
+	r.mu.Unlock()
+	if untold {
+		return r.storeBatch(ctx, nil)
+	}
+	return nil
 }
 
 // storeBatch stores one batch and notes what the store has now.
@@ -71,6 +82,7 @@ func (r *recorder) storeBatch(ctx context.Context, batch []pendingRecord) error 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.told = boot.Seen
 	for i := range batch {
 		batch[i].rec.stored = batch[i].Count
 	}

@@ -26,8 +26,11 @@ type Options struct {
 	Retention time.Duration // how long attempts are kept; 0: 365 days
 	Hashers   int           // password hashes at once; 0: half of the processors
 	Spool     string        // folder for what cannot be stored at the moment; empty: memory only
-	Now       func() time.Time
-	Log       Logger
+	// MaxRecords bounds the attempts in memory that are not stored yet; beyond
+	// it, floods are folded more coarsely. 0: 65,536.
+	MaxRecords int
+	Now        func() time.Time
+	Log        Logger
 }
 
 // Logger is what the gate tells its surroundings. Each method may be nil.

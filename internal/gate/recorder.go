@@ -17,7 +17,7 @@ const (
 	foldWindow = 10 * time.Second       // repeats of one refusal in it are one record
 	flushEvery = 400 * time.Millisecond // so that a refusal is stored within a second
 	flushBatch = 2000                   // records in one transaction
-	maxRecords = 1 << 16                // in memory; beyond, floods are folded more coarsely
+	maxRecords = 1 << 16                // in memory by default; beyond, floods are folded more coarsely
 )
 
 // recorder folds refusals with exact counts and stores them in batches. A
@@ -28,9 +28,11 @@ type recorder struct {
 	now   func() time.Time
 	boot  Ledger // of this start
 	spool *spool
+	max   int // records in memory
 
 	mu      sync.Mutex
 	seen    int64
+	told    int64 // the value of seen that the store has
 	current map[foldKey]*record
 	closed  []*record // no longer current, and not stored yet
 
@@ -54,8 +56,11 @@ type record struct {
 }
 
 func newRecorder(o Options, now func() time.Time) *recorder {
+	if o.MaxRecords <= 0 {
+		o.MaxRecords = maxRecords
+	}
 	return &recorder{
-		store: o.Store, log: o.Log, now: now, current: map[foldKey]*record{}, spool: &spool{dir: o.Spool},
+		max: o.MaxRecords, store: o.Store, log: o.Log, now: now, current: map[foldKey]*record{}, spool: &spool{dir: o.Spool},
 		boot: Ledger{Node: o.Node, Boot: NewID(), Started: now()},
 	}
 }
@@ -109,7 +114,7 @@ func (r *recorder) find(key foldKey, now time.Time) (*record, foldKey) {
 	if rec := r.within(key, now); rec != nil {
 		return rec, key
 	}
-	if len(r.current)+len(r.closed) < maxRecords {
+	if len(r.current)+len(r.closed) < r.max {
 		return nil, key
 	}
 	if a := key.net.Addr(); a.IsValid() {
@@ -118,7 +123,7 @@ func (r *recorder) find(key foldKey, now time.Time) (*record, foldKey) {
 	if rec := r.within(key, now); rec != nil {
 		return rec, key
 	}
-	if len(r.current)+len(r.closed) < 2*maxRecords {
+	if len(r.current)+len(r.closed) < 2*r.max {
 		return nil, key
 	}
 	key.net = netip.Prefix{}
