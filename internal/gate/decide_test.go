@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -281,7 +282,7 @@ func TestAtOnce(t *testing.T) {
 	ends := func(ctx context.Context, reason gate.Reason) {
 		t.Helper()
 		eventually(t, "the open request ends", func() bool { return ctx.Err() != nil })
-		if ended, ok := context.Cause(ctx).(*gate.Ended); !ok || ended.Reason != reason {
+		if ended, ok := errors.AsType[*gate.Ended](context.Cause(ctx)); !ok || ended.Reason != reason {
 			t.Errorf("cause: got %v, want %s", context.Cause(ctx), reason)
 		}
 	}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -191,7 +192,7 @@ func (g *Gate) change(ctx context.Context, by Actor, tenant string, edit func(*E
 			return nil, err
 		}
 		done, err := g.PutNetworks(ctx, by, e)
-		if _, conflict := err.(*VersionConflict); conflict && tries < 10 {
+		if _, conflict := errors.AsType[*VersionConflict](err); conflict && tries < 10 {
 			continue
 		}
 		return done, err
@@ -300,8 +301,8 @@ func (b *builder) address(field string, d *Draft, n *Network, i int) {
 	r, notes, err := cidr.Parse(d.Range)
 	if err != nil {
 		code := "invalid"
-		if p, ok := err.(*cidr.ParseError); ok {
-			code = string(p.Code)
+		if p, ok := errors.AsType[*cidr.ParseError](err); ok {
+			code = p.Code
 		}
 		b.bad.add(field, code, "%s", err)
 		return

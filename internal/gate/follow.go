@@ -81,7 +81,7 @@ func newGlobalState(p Global, now time.Time) (*globalState, error) {
 
 // follow takes in what other processes change, until the context ends.
 func (g *Gate) follow(ctx context.Context) {
-	pace := func() time.Duration { return followEvery/2 + rand.N(followEvery) }
+	pace := func() time.Duration { return followEvery/2 + rand.N(followEvery) } //nolint:gosec // only spreads a fleet over time
 	every(ctx, pace, func(ctx context.Context) {
 		err := g.catchUp(ctx)
 		if ctx.Err() == nil {

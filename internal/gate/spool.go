@@ -117,7 +117,7 @@ func (s *spool) end(complete bool) {
 	if s.counter == nil {
 		return
 	}
-	s.counter.Unmap()
+	_ = s.counter.Unmap() // the file has every write: nothing depends on it
 	s.counter = nil
 	s.file.Close()
 	if complete {
@@ -125,7 +125,7 @@ func (s *spool) end(complete bool) {
 		os.Remove(s.path(s.boot, "seen"))
 		os.Remove(s.path(s.boot, "lock"))
 	}
-	s.lock.Unlock()
+	_ = s.lock.Unlock() // the end of the program does it too
 }
 
 // recover hands over what each start that is over has left, and deletes it
@@ -155,7 +155,7 @@ func (s *spool) recoverBoot(boot string, take func(spooled) error) error {
 	if ok, err := lock.TryLock(); err != nil || !ok {
 		return err // alive: another program uses the same folder
 	}
-	defer lock.Unlock()
+	defer func() { _ = lock.Unlock() }()
 	old := spooled{boot: boot}
 	raw, err := os.ReadFile(s.path(boot, "seen"))
 	if err != nil {
