@@ -215,7 +215,8 @@ func (d *Door) session(t *tenantState, q *Request, dec Decision, claims auth.Cla
 	if reason != "" {
 		return dec.refuse(reason)
 	}
-	dec.Admin, dec.Claims = &admin, claims
+	known := admin // on the heap, which refusals are spared
+	dec.Admin, dec.Claims = &known, claims
 	if dec.Pass == ByNetwork && d.Rules.Bind != BindOff &&
 		!t.at(dec.Now).admitAdmin(q.Address.Addr, admin.Role, admin.ID) {
 		return d.notForAdmin(t, q, dec)

@@ -43,7 +43,7 @@ func (c *clock) advance(d time.Duration) {
 
 // world is a gate over a real store, with one tenant.
 type world struct {
-	*testing.T
+	testing.TB
 	*gate.Gate
 	clock  *clock
 	dsn    string
@@ -52,10 +52,10 @@ type world struct {
 	acme   *gate.Tenant
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{
-		T: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)},
+		TB: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)},
 		dsn: "sqlite:" + filepath.Join(t.TempDir(), "gate.db"), secret: make([]byte, 32),
 	}
 	w.Gate = w.node("n1")
@@ -188,7 +188,7 @@ func code(w *world, secret string, at time.Time) string {
 
 // eventually waits until a condition holds, at most a second: the time within
 // which every change is in force everywhere.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
