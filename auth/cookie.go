@@ -3,7 +3,8 @@ package auth
 import (
 	"errors"
 	"net/http"
-	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -68,77 +69,86 @@ func FindCookie(h http.Header, name string) (value string, found bool, err error
 // StripCookies removes the named cookies from all Cookie lines of a request and
 // leaves the rest as it was. Servers read cookies in many ways (RFC 6265bis
 // section 5.8.3 is one of them), so what any of them may take for one of the
-// names goes too: see [fold]. h keeps its own slice of lines; others that share
-// the old one see no change.
+// names goes too. h gets a new slice of lines: others that share the old one
+// see no change.
 func StripCookies(h http.Header, names ...string) {
 	old := h["Cookie"]
+	if len(old) == 0 {
+		return
+	}
 	lines := make([]string, 0, len(old))
 	for _, line := range old {
 		if line = strip(line, names); line != "" {
 			lines = append(lines, line)
 		}
 	}
-	delete(h, "Cookie")
-	if len(lines) > 0 {
-		h["Cookie"] = lines
+	if len(lines) == 0 {
+		delete(h, "Cookie")
+		return
 	}
+	h["Cookie"] = lines
 }
 
-// strip cuts a line at every ';' and ',', whether or not somebody would see it
-// as quoted: so a name is looked for wherever any reader could see one begin.
+// strip cuts a line at every ';' and ',', also where somebody may see it as
+// quoted: so a name is looked for wherever any reader could see one begin.
 func strip(line string, names []string) string {
-	var kept strings.Builder
-	removed := false
+	kept := make([]byte, 0, len(line))
 	for start := 0; start < len(line); {
 		end := len(line)
 		if i := strings.IndexAny(line[start+1:], ";,"); i >= 0 {
 			end = start + 1 + i
 		}
-		if part := line[start:end]; names0(part, names) {
-			removed = true
-		} else {
-			kept.WriteString(part)
+		pair := strings.TrimLeft(line[start:end], ";,= \t")
+		name, _, _ := strings.Cut(pair, "=")
+		if !slices.ContainsFunc(names, func(want string) bool { return mayRead(name, want) }) {
+			kept = append(kept, line[start:end]...)
 		}
 		start = end
 	}
-	if !removed {
+	if len(kept) == len(line) {
 		return line
 	}
-	return strings.TrimLeft(kept.String(), ";, \t")
+	return strings.TrimLeft(string(kept), ";, \t")
 }
 
-// names0 tells whether a pair, with the separator before it, may be read as one
-// of the named cookies.
-func names0(pair string, names []string) bool {
-	pair = strings.TrimLeft(pair, ";,= \t")
-	name, _, _ := strings.Cut(pair, "=")
-	name = fold(name)
-	for _, n := range names {
-		if strings.EqualFold(name, n) {
-			return true
+// mayRead tells whether the most lenient of servers would read name as want:
+// with percent signs decoded, '.' and inner spaces as '_' and what follows a
+// '[' as an index (PHP), without regard to case (ASP.NET), up to a NUL, and
+// without the signs that cannot stand in a name, which some trim: quotes, '$'
+// (RFC 2965), control signs and all that Unicode or Latin-1 call a space.
+func mayRead(name, want string) bool {
+	n := 0 // signs of want that were read
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		if c == '%' && i+2 < len(name) {
+			if v, err := strconv.ParseUint(name[i+1:i+3], 16, 8); err == nil {
+				c = byte(v)
+				i += 2
+			}
 		}
-	}
-	return false
-}
-
-// fold reads a name as the most lenient of servers would: percent signs
-// decoded and '.', '[' and inner spaces turned into '_' (PHP), the case of
-// letters ignored (ASP.NET; by the caller), and every sign dropped that cannot
-// stand in a name: quotes, '$' (RFC 2965), control signs, and what Unicode or
-// Latin-1 call a space.
-func fold(name string) string {
-	if decoded, err := url.PathUnescape(name); err == nil {
-		name = decoded
-	}
-	name = strings.Trim(name, " \t")
-	folded := make([]byte, 0, len(name))
-	for _, c := range []byte(name) {
+		ends := n == 0 || n == len(want)
 		switch {
-		case c == '.' || c == '[' || c == ' ' || c == '+':
-			folded = append(folded, '_')
-		case isLetterOrDigit(c) || c == '-' || c == '_':
-			folded = append(folded, c)
+		case c == 0, c == '[' && n == len(want):
+			return n == len(want)
+		case (c == ' ' || c == '+') && ends:
+			continue
+		case c == ' ', c == '+', c == '.', c == '[':
+			c = '_'
+		case !isLetterOrDigit(c) && c != '-' && c != '_':
+			continue
 		}
+		if n == len(want) || lower(c) != lower(want[n]) {
+			return false
+		}
+		n++
 	}
-	return string(folded)
+	return n == len(want)
+}
+
+// lower returns the small letter of an ASCII one.
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }

@@ -22,8 +22,11 @@ func QRSVG(uri, label string) (string, error) {
 	}
 	size := code.Bounds().Dx()
 	black := func(x, y int) bool {
+		if x >= size {
+			return false
+		}
 		r, _, _, _ := code.At(x, y).RGBA()
-		return x < size && r == 0
+		return r == 0
 	}
 	var path strings.Builder
 	for y := range size {

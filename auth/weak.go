@@ -83,21 +83,44 @@ var common = func() map[string]bool {
 // leet undoes the replacements that everybody knows.
 var leet = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "i", "!", "i", "0", "o", "$", "s", "5", "s", "7", "t")
 
-// isCommon looks a password up as it is, without the digits and signs at its
-// ends, with letters for the digits that stand for them, and, where it repeats
-// a word, that word.
+// isCommon looks a password up as it is; then, where the digits and signs that
+// were added to its ends are not enough by themselves, without them, without
+// those between its letters, with letters for the signs that stand for them,
+// and, where it repeats a word, that word.
 func isCommon(password string) bool {
-	notLetter := func(r rune) bool { return !unicode.IsLetter(r) }
 	word := string(period([]rune(password)))
-	for _, w := range []string{password, word} {
-		core := strings.TrimFunc(w, notLetter)
-		if common[w] || common[core] || common[leet.Replace(w)] || common[leet.Replace(core)] ||
-			common[strings.TrimFunc(leet.Replace(strings.TrimRightFunc(w, notLetter)), notLetter)] {
+	if common[password] || common[word] {
+		return true
+	}
+	core := strings.TrimFunc(password, notLetter)
+	added := strings.Replace(password, core, "", 1)
+	if utf8.RuneCountInString(added) >= MinPasswordWithFactor && !isTrivial(added) {
+		return false
+	}
+	return slices.ContainsFunc([]string{password, word}, func(w string) bool {
+		front := strings.TrimRightFunc(w, notLetter)
+		core := strings.TrimLeftFunc(front, notLetter)
+		return isWords(w) || isWords(leet.Replace(core)) || isWords(leet.Replace(front))
+	})
+}
+
+// isWords tells whether the letters of a text are one common word, or two.
+func isWords(text string) bool {
+	letters := without(text, notLetter)
+	for i := range letters {
+		if common[letters[:i]] && common[letters[i:]] {
 			return true
 		}
 	}
-	return false
+	return common[letters]
 }
+
+// without returns the text without the signs for which drop is true.
+func without(text string, drop func(rune) bool) string {
+	return strings.Join(strings.FieldsFunc(text, drop), "")
+}
+
+func notLetter(r rune) bool { return !unicode.IsLetter(r) }
 
 // period returns the shortest beginning of which the whole is a repetition, the
 // last one perhaps cut short.
