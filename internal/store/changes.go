@@ -102,11 +102,11 @@ func scanChange(row scanner) (c gate.Change, err error) {
 // ChangesFrom returns up to limit changes from the position on, that one
 // included, in order.
 func (s *Store) ChangesFrom(ctx context.Context, pos int64, limit int) ([]gate.Change, error) {
-	return changesFrom(ctx, s.read(), pos, limit)
+	return changesFrom(ctx, s.read(), pos, limit, scanChange)
 }
 
-func changesFrom(ctx context.Context, q querier, pos int64, limit int) ([]gate.Change, error) {
-	return collect(ctx, q, scanChange,
+func changesFrom[T any](ctx context.Context, q querier, pos int64, limit int, scan func(scanner) (T, error)) ([]T, error) {
+	return collect(ctx, q, scan,
 		`SELECT `+changeColumns+` FROM change_log WHERE stream = $1 AND pos >= $2 ORDER BY pos LIMIT $3`,
 		stream, pos, orAll(limit))
 }
@@ -136,28 +136,52 @@ func (s *Store) Changes(ctx context.Context, tenant string, before int64, limit 
 // does that, keep the last hash elsewhere.
 func (s *Store) VerifyChanges(ctx context.Context) (held int64, err error) {
 	err = s.view(ctx, func(tx querier) error {
-		var last []byte
-		held, last, err = verifyRows(ctx, tx)
-		if err != nil {
-			return err
-		}
-		return verifyEnd(ctx, tx, held, last)
+		held, err = verifyChanges(ctx, tx)
+		return err
 	})
 	return held, err
 }
 
+func verifyChanges(ctx context.Context, tx querier) (held int64, err error) {
+	var early int64
+	err = tx.row(ctx, `SELECT COUNT(*) FROM change_log WHERE stream <> $1 OR pos < 1`, stream).Scan(&early)
+	if err != nil {
+		return 0, fmt.Errorf("reading the change log: %w", err)
+	}
+	if early > 0 {
+		return 0, fmt.Errorf("there are changes before the first or of another log: %d", early)
+	}
+	held, last, err := verifyRows(ctx, tx)
+	if err != nil {
+		return held, err
+	}
+	return held, verifyEnd(ctx, tx, held, last)
+}
+
+// readChange is a row that perhaps cannot be read as a change, which must not
+// keep those before it from being counted.
+type readChange struct {
+	gate.Change
+	err error
+}
+
 func verifyRows(ctx context.Context, tx querier) (held int64, last []byte, err error) {
 	for {
-		page, err := changesFrom(ctx, tx, held+1, verifyBatch)
+		page, err := changesFrom(ctx, tx, held+1, verifyBatch, func(row scanner) (readChange, error) {
+			c, err := scanChange(row)
+			return readChange{c, err}, nil
+		})
 		if err != nil {
 			return held, last, fmt.Errorf("reading the change log after position %d: %w", held, err)
 		}
 		for i := range page {
-			c := &page[i]
-			if c.Pos != held+1 {
+			c := &page[i].Change
+			switch {
+			case page[i].err != nil:
+				return held, last, page[i].err
+			case c.Pos != held+1:
 				return held, last, fmt.Errorf("change %d is missing: the next is %d", held+1, c.Pos)
-			}
-			if !bytes.Equal(c.Hash, chain(last, c)) {
+			case !bytes.Equal(c.Hash, chain(last, c)):
 				return held, last, fmt.Errorf("change %d (%s) was altered: its hash does not fit", c.Pos, c.ID)
 			}
 			held, last = c.Pos, c.Hash

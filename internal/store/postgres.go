@@ -58,6 +58,7 @@ func openPostgres(ctx context.Context, dsn string, readOnly bool) (*engine, erro
 		snapshot: &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 		lostRace: postgresLostRace,
 		hasTable: `SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1`,
+		rows:     128, // to answer a statement takes a round trip; 65,535 parameters are the limit
 	}
 	if err := e.checkPostgres(ctx); err != nil {
 		e.close()

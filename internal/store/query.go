@@ -22,9 +22,13 @@ import (
 type querier struct {
 	db interface {
 		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+		PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	}
+	// rows is how many rows of values one statement has at most; with 1, it is
+	// prepared once for all rows.
+	rows int
 }
 
 // exec returns the number of rows that the statement touched.
@@ -104,10 +108,6 @@ func orAll(limit int) int64 {
 	return int64(limit)
 }
 
-// maxRows bounds the rows of one statement, so that their parameters stay below
-// the limits of both engines.
-const maxRows = 128
-
 // bulk is a statement about many rows of values, which stand between head and
 // tail. The parameters in head are numbered from $1.
 type bulk struct {
@@ -116,16 +116,37 @@ type bulk struct {
 	tail string
 }
 
-// execAll runs a bulk statement for a list, in parts whose lengths are powers
-// of two, so that there are few different texts to prepare.
+// execAll runs a bulk statement for a list, whole or in parts.
 func execAll[T any](ctx context.Context, q querier, b bulk, list []T, values func(*T) []any) error {
-	for len(list) > 0 {
-		n := min(maxRows, 1<<(bits.Len(uint(len(list)))-1))
-		args := slices.Clone(b.args)
-		for i := range n {
-			args = append(args, values(&list[i])...)
+	if len(list) == 0 {
+		return nil
+	}
+	args := func(part []T) []any {
+		all := slices.Clone(b.args)
+		for i := range part {
+			all = append(all, values(&part[i])...)
 		}
-		if _, err := q.exec(ctx, b.head+placeholders(len(b.args), n, len(args))+b.tail, args...); err != nil {
+		return all
+	}
+	columns := len(values(&list[0]))
+	text := func(rows int) string { return b.head + placeholders(len(b.args), rows, columns) + b.tail }
+	if q.rows == 1 {
+		stmt, err := q.db.PrepareContext(ctx, text(1))
+		if err != nil {
+			return err
+		}
+		defer stmt.Close()
+		for i := range list {
+			if _, err := stmt.ExecContext(ctx, clean(args(list[i:i+1]))...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for len(list) > 0 {
+		// Powers of two, so that the driver has few different texts to keep.
+		n := min(q.rows, 1<<(bits.Len(uint(len(list)))-1))
+		if _, err := q.exec(ctx, text(n), args(list[:n])...); err != nil {
 			return err
 		}
 		list = list[n:]
@@ -133,12 +154,11 @@ func execAll[T any](ctx context.Context, q querier, b bulk, list []T, values fun
 	return nil
 }
 
-// placeholders writes rows of parameters, as in "($2, $3), ($4, $5)", from the
-// one after first to the one numbered last.
-func placeholders(first, rows, last int) string {
+// placeholders writes rows of parameters, numbered from the one after first, as
+// in "($2, $3), ($4, $5)".
+func placeholders(first, rows, columns int) string {
 	var b strings.Builder
-	columns := (last - first) / rows
-	for i := range last - first {
+	for i := range rows * columns {
 		switch {
 		case i%columns != 0:
 			b.WriteString(", $")

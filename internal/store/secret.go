@@ -78,7 +78,7 @@ func createSecret(path string) error {
 		return err
 	}
 	secret := make([]byte, 32)
-	rand.Read(secret)                                         // never fails
+	rand.Read(secret)                                          // never fails
 	f, err := os.CreateTemp(dir, filepath.Base(path)+".*.tmp") // mode 0600
 	if err != nil {
 		return err

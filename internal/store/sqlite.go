@@ -113,6 +113,7 @@ func newSQLite(path string, writer, reader url.Values) (*engine, error) {
 		snapshot: &sql.TxOptions{ReadOnly: true}, // begins deferred, and reads one state in WAL mode
 		lostRace: sqliteBusy,
 		hasTable: `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
+		rows:     1, // to parse many parameters takes longer than to run a statement often
 	}
 	var err error
 	if e.writer, err = sql.Open("sqlite", sqliteURI(path, writer)); err != nil {

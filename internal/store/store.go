@@ -67,6 +67,8 @@ type engine struct {
 	lostRace func(error) bool
 	// hasTable counts the tables with a name.
 	hasTable string
+	// rows is how many rows one statement has at most, see querier.
+	rows int
 }
 
 // Open opens the store at a DSN: "sqlite:" and the path of a file, which is
@@ -236,7 +238,7 @@ func (s *Store) MAC(purpose, text string) []byte { return s.sealer.MAC(purpose, 
 // whether it happened, so it is never taken for a lost race.
 func (e *engine) write(ctx context.Context, do func(tx querier) error) error {
 	for began, pause := time.Now(), time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		err := inTx(ctx, e.writer, nil, do)
+		err := e.inTx(ctx, e.writer, nil, do)
 		if err == nil || !e.lostRace(err) || time.Since(began) > retryFor {
 			return err
 		}
@@ -250,19 +252,19 @@ func (e *engine) write(ctx context.Context, do func(tx querier) error) error {
 
 // view runs do in a transaction that reads one state of the store throughout.
 func (e *engine) view(ctx context.Context, do func(tx querier) error) error {
-	return inTx(ctx, e.reader, e.snapshot, do)
+	return e.inTx(ctx, e.reader, e.snapshot, do)
 }
 
 // read is for a single statement that only reads.
-func (e *engine) read() querier { return querier{e.reader} }
+func (e *engine) read() querier { return querier{e.reader, e.rows} }
 
-func inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, do func(tx querier) error) error {
+func (e *engine) inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, do func(tx querier) error) error {
 	tx, err := db.BeginTx(ctx, opts)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	if err := do(querier{tx}); err != nil {
+	if err := do(querier{tx, e.rows}); err != nil {
 		return err
 	}
 	return tx.Commit()
