@@ -21,24 +21,20 @@ type Enrolment struct {
 	URI    string // otpauth://
 }
 
-// resume goes on with an unfinished sign-in, or with a session whose admin
-// changes what it signs in with. step is the token of the former.
+// resume goes on with an unfinished sign-in, whose token is given, or else with
+// a session whose admin changes what it signs in with.
 func (d *Door) resume(ctx context.Context, q *Request, dec *Decision, token string) (*try, auth.Step, error) {
 	t := &try{door: d, q: q, dec: *dec}
 	t.dec.Stage = StageSignIn
-	var step auth.Step
-	switch {
-	case dec.Passed() && dec.Admin != nil:
-		step = auth.Step{Tenant: dec.Tenant.ID, Admin: dec.Admin.ID, PasswordOK: true, CodeOK: true}
-	case !dec.Inside():
-		return nil, step, &Refusal{Reason: dec.Reason}
-	case token == "":
-		return nil, step, &Refusal{Reason: NoSession}
-	default:
-		var err error
-		if step, err = d.snap.global.Load().keys.VerifyStep(token, dec.Now); err != nil {
-			return nil, step, &Refusal{Reason: stepReason(err)}
-		}
+	if !dec.Inside() {
+		return nil, auth.Step{}, &Refusal{Reason: dec.Reason}
+	}
+	step, reason := d.step(dec, token)
+	if reason != "" && dec.Passed() && dec.Admin != nil {
+		step, reason = auth.Step{Tenant: dec.Tenant.ID, Admin: dec.Admin.ID, PasswordOK: true, CodeOK: true}, ""
+	}
+	if reason != "" {
+		return nil, step, &Refusal{Reason: reason}
 	}
 	if t.tenant = d.snap.byID(step.Tenant); t.tenant == nil || dec.Tenant != nil && dec.Tenant.ID != step.Tenant {
 		return nil, step, &Refusal{Reason: WrongTenant}
@@ -48,6 +44,21 @@ func (d *Door) resume(ctx context.Context, q *Request, dec *Decision, token stri
 		return nil, step, t.refuse(ctx, reason, reason)
 	}
 	return t, step, t.person(ctx, step)
+}
+
+// step reads the token of an unfinished sign-in.
+func (d *Door) step(dec *Decision, token string) (auth.Step, Reason) {
+	if token == "" {
+		return auth.Step{}, NoSession
+	}
+	step, err := d.snap.global.Load().keys.VerifyStep(token, dec.Now)
+	switch {
+	case errors.Is(err, auth.ErrTokenExpired):
+		return step, SessionExpired
+	case err != nil:
+		return step, SessionInvalid
+	}
+	return step, ""
 }
 
 // place checks the network again: on a shared site it was not known whose list
@@ -79,13 +90,6 @@ func (t *try) person(ctx context.Context, step auth.Step) error {
 	}
 	t.keys = [][]byte{t.door.accountKey(t.tenant.ID, admin.Login), t.door.addressKey(t.q.Address.Addr)}
 	return nil
-}
-
-func stepReason(err error) Reason {
-	if errors.Is(err, auth.ErrTokenExpired) {
-		return SessionExpired
-	}
-	return SessionInvalid
 }
 
 // Verify checks a one-time code or a recovery code.
