@@ -94,10 +94,7 @@ func StripCookies(h http.Header, names ...string) {
 func strip(line string, names []string) string {
 	kept := make([]byte, 0, len(line))
 	for start := 0; start < len(line); {
-		end := len(line)
-		if i := strings.IndexAny(line[start+1:], ";,"); i >= 0 {
-			end = start + 1 + i
-		}
+		end := start + 1 + separator(line[start+1:])
 		pair := strings.TrimLeft(line[start:end], ";,= \t")
 		name, _, _ := strings.Cut(pair, "=")
 		if !slices.ContainsFunc(names, func(want string) bool { return mayRead(name, want) }) {
@@ -109,6 +106,19 @@ func strip(line string, names []string) string {
 		return line
 	}
 	return strings.TrimLeft(string(kept), ";, \t")
+}
+
+// separator returns where the next ';' or ',' is, the end if there is none. It
+// is faster than strings.IndexAny on the long values that tokens are.
+func separator(line string) int {
+	end := strings.IndexByte(line, ';')
+	if end < 0 {
+		end = len(line)
+	}
+	if i := strings.IndexByte(line[:end], ','); i >= 0 {
+		return i
+	}
+	return end
 }
 
 // mayRead tells whether the most lenient of servers would read name as want:

@@ -30,7 +30,7 @@ func ParseReference(text string) (canonical string, err error) {
 		signs, ok = strings.CutPrefix(signs, referencePrefix)
 	}
 	if !ok || len(signs) != 8 {
-		return "", fmt.Errorf("%w: one looks like SP-7K3M-9QXD", ErrBadReference)
+		return "", fmt.Errorf("%w: one looks like SP-7K3M-9QXF", ErrBadReference)
 	}
 	if checksum(signs) != 0 {
 		return "", fmt.Errorf("%w: the last sign does not fit the others, so one is mistyped", ErrBadReference)

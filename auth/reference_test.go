@@ -137,7 +137,7 @@ func TestMistakesAreNoticed(t *testing.T) {
 // FuzzReference: what is accepted is canonical, and reading it again changes
 // nothing.
 func FuzzReference(f *testing.F) {
-	for _, seed := range []string{NewReference(), "SP-1010-101F", "sp 7k3m 9qxd", "SPSPSPSPSP", "Ｓ\xff", "-"} {
+	for _, seed := range []string{NewReference(), "SP-1010-101V", "sp 7k3m 9qxf", "SPSPSPSPSP", "Ｓ\xff", "-"} {
 		f.Add(seed)
 	}
 	form := regexp.MustCompile(`^SP-[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}$`)
