@@ -20,7 +20,7 @@ const MaxAssertion = 5 * time.Minute
 // MaxAssertionToken is the most bytes an assertion has: it travels in a header.
 const MaxAssertionToken = 4 << 10
 
-var assertion = newKind("sallyport+jwt", jwt.SigningMethodEdDSA, MaxAssertionToken, MaxAssertion)
+var assertionKind = newKind("sallyport+jwt", jwt.SigningMethodEdDSA, MaxAssertionToken, MaxAssertion)
 
 // Assertion tells the console behind who comes. It can be verified without any
 // secret, so a console need not trust its network to know that a request came
@@ -75,7 +75,7 @@ func (w *assertionClaims) check() error {
 	return errors.Join(text,
 		checkID("subject", w.Subject), checkID("session", w.Session),
 		checkAddress(w.Address),
-		assertion.check(w.Issued, w.Issued, w.Expires))
+		assertionKind.check(w.Issued, w.Issued, w.Expires))
 }
 
 // AssertionKey signs assertions (Ed25519, RFC 8037).
@@ -157,7 +157,7 @@ func (k *AssertionKeys) Sign(a Assertion) (string, error) {
 	if err := w.check(); err != nil {
 		return "", fmt.Errorf("signing an assertion: %w", err)
 	}
-	return assertion.sign(k.id, k.key, w)
+	return assertionKind.sign(k.id, k.key, w)
 }
 
 // JWKS returns the public keys as a JWK Set (RFC 7517). The caller must not
@@ -177,7 +177,7 @@ func VerifyAssertion(token string, jwks []byte, audience, issuer string, now tim
 		return Assertion{}, fmt.Errorf("reading the key set: %w", err)
 	}
 	var w assertionClaims
-	if err := assertion.parse(token, &w, set.find); err != nil {
+	if err := assertionKind.parse(token, &w, set.find); err != nil {
 		return Assertion{}, err
 	}
 	err := w.check()

@@ -106,7 +106,7 @@ func TestAssertionConfusion(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			token := jwt.NewWithClaims(tt.method, a.encode())
-			token.Header["typ"], token.Header["kid"] = assertion.typ, "second"
+			token.Header["typ"], token.Header["kid"] = assertionKind.typ, "second"
 			text, err := token.SignedString(tt.key)
 			if err != nil {
 				t.Fatal(err)

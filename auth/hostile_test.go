@@ -280,7 +280,7 @@ func TestOtherAlgorithms(t *testing.T) {
 		t.Run(tt.method.Alg(), func(t *testing.T) {
 			c := testClaims()
 			token := jwt.NewWithClaims(tt.method, c.encode())
-			token.Header["typ"], token.Header["kid"] = session.typ, "second"
+			token.Header["typ"], token.Header["kid"] = sessionKind.typ, "second"
 			text, err := token.SignedString(tt.key)
 			if err != nil {
 				t.Fatal(err)

@@ -15,7 +15,7 @@ const MaxSession = 30 * 24 * time.Hour
 // MaxSessionToken is the most bytes a session's token has.
 const MaxSessionToken = 1 << 10
 
-var session = newKind("sallyport-session+jwt", jwt.SigningMethodHS256, MaxSessionToken, MaxSession)
+var sessionKind = newKind("sallyport-session+jwt", jwt.SigningMethodHS256, MaxSessionToken, MaxSession)
 
 // Epochs are the counts that end sessions: raising one ends every session that
 // was signed in before, of everybody, of a tenant, or of an admin. Counts, not
@@ -78,7 +78,7 @@ func (w *sessionClaims) check() error {
 		checkID("session", w.Session), checkID("tenant", w.Tenant), checkID("admin", w.Admin),
 		Epochs{w.Epochs[0], w.Epochs[1], w.Epochs[2]}.check(),
 		checkAddress(w.Address),
-		session.check(w.SignedIn, w.Issued, w.Expires))
+		sessionKind.check(w.SignedIn, w.Issued, w.Expires))
 }
 
 // SignSession makes the token of a session, at most MaxSessionToken bytes. It
@@ -91,7 +91,7 @@ func (k *Keys) SignSession(c Claims) (string, error) {
 	if err := w.check(); err != nil {
 		return "", fmt.Errorf("signing a session token: %w", err)
 	}
-	return session.sign(k.signing, k.secrets[k.signing], w)
+	return sessionKind.sign(k.signing, k.secrets[k.signing], w)
 }
 
 // VerifySession reads the token of a session. It accepts exactly the texts that
@@ -115,7 +115,7 @@ func (k *Keys) VerifySession(token string, now time.Time) (Claims, error) {
 // readSession is VerifySession without a look at the clock.
 func (k *Keys) readSession(token string) (Claims, error) {
 	var w sessionClaims
-	if err := session.parse(token, &w, k.secret); err != nil {
+	if err := sessionKind.parse(token, &w, k.secret); err != nil {
 		return Claims{}, err
 	}
 	if err := w.check(); err != nil {

@@ -19,7 +19,7 @@ const MaxReturnTo = 512
 // maxStepToken leaves room for a whole ReturnTo, encoded twice.
 const maxStepToken = 2 << 10
 
-var step = newKind("sallyport-step+jwt", jwt.SigningMethodHS256, maxStepToken, MaxStep)
+var stepKind = newKind("sallyport-step+jwt", jwt.SigningMethodHS256, maxStepToken, MaxStep)
 
 // nexts are the steps that a sign-in can be waiting for.
 var nexts = []string{"code", "enrol", "new_password"}
@@ -86,7 +86,7 @@ func (w *stepClaims) check() error {
 		checkID("ID", w.ID), checkID("tenant", w.Tenant), checkID("admin", w.Admin), next,
 		Epochs{w.Epochs[0], w.Epochs[1], w.Epochs[2]}.check(),
 		checkAddress(w.Address),
-		step.check(w.Issued, w.Issued, w.Expires))
+		stepKind.check(w.Issued, w.Issued, w.Expires))
 }
 
 // SignStep makes the token of an unfinished sign-in. Its type keeps it from
@@ -99,14 +99,14 @@ func (k *Keys) SignStep(s Step) (string, error) {
 	if err := w.check(); err != nil {
 		return "", fmt.Errorf("signing a step token: %w", err)
 	}
-	return step.sign(k.signing, k.secrets[k.signing], w)
+	return stepKind.sign(k.signing, k.secrets[k.signing], w)
 }
 
 // VerifyStep reads the token of an unfinished sign-in, as strictly as
 // [Keys.VerifySession] and with the same errors.
 func (k *Keys) VerifyStep(token string, now time.Time) (Step, error) {
 	var w stepClaims
-	if err := step.parse(token, &w, k.secret); err != nil {
+	if err := stepKind.parse(token, &w, k.secret); err != nil {
 		return Step{}, err
 	}
 	if err := w.check(); err != nil {

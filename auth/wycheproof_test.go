@@ -93,15 +93,15 @@ func verifyJWS(text string, key []byte) bool {
 	var decoded [3][]byte
 	for i, p := range parts {
 		var err error
-		if decoded[i], err = session.parser.DecodeSegment(p); err != nil {
+		if decoded[i], err = sessionKind.parser.DecodeSegment(p); err != nil {
 			return false
 		}
 	}
 	var header struct{ Alg string }
-	if json.Unmarshal(decoded[0], &header) != nil || header.Alg != session.method.Alg() {
+	if json.Unmarshal(decoded[0], &header) != nil || header.Alg != sessionKind.method.Alg() {
 		return false
 	}
-	return session.method.Verify(parts[0]+"."+parts[1], decoded[2], key) == nil
+	return sessionKind.method.Verify(parts[0]+"."+parts[1], decoded[2], key) == nil
 }
 
 // TestEdDSAVector is the example of RFC 8037 appendix A.4, and changes of it.
