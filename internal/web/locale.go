@@ -1,0 +1,153 @@
+package web
+
+import (
+	"embed"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/nicksnyder/go-i18n/v2/i18n"
+	"golang.org/x/text/language"
+)
+
+//go:embed locales/*.json
+var localeFiles embed.FS
+
+// locale is one language that the pages speak.
+type locale struct {
+	Lang      string // of the html element
+	Name      string // in its own words, for the switch
+	dateTime  string // layout, of times in UTC
+	localizer *i18n.Localizer
+}
+
+var (
+	bundle  = newBundle()
+	english = newLocale("en", "English", "2 Jan 2006, 15:04:05 UTC")
+	// languages are all there are; the first is for who reads none of them.
+	languages = []*locale{english, newLocale("zh-CN", "简体中文", "2006年1月2日 15:04:05 UTC")}
+	matcher   = language.NewMatcher([]language.Tag{language.English, language.MustParse("zh-CN")})
+)
+
+func newBundle() *i18n.Bundle {
+	b := i18n.NewBundle(language.English)
+	for _, file := range []string{"en.json", "zh-CN.json"} {
+		data, err := localeFiles.ReadFile("locales/" + file)
+		if err != nil {
+			panic(err) // a test reads the same files
+		}
+		b.MustParseMessageFileBytes(data, file)
+	}
+	return b
+}
+
+func newLocale(tag, name, dateTime string) *locale {
+	return &locale{tag, name, dateTime, i18n.NewLocalizer(bundle, tag)}
+}
+
+// choice is a language that was asked for by name with ?lang=, empty: none. It
+// goes from page to page in links, so no cookie is needed to keep it.
+type choice string
+
+// link returns a path of the gate's own, in the chosen language.
+func (c choice) link(path string, query url.Values) string {
+	if c != "" {
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("lang", string(c))
+	}
+	if len(query) == 0 {
+		return path
+	}
+	return path + "?" + query.Encode()
+}
+
+// localeOf negotiates the language of an answer: ?lang=, then Accept-Language.
+func localeOf(r *http.Request) (*locale, choice) {
+	asked := r.URL.Query().Get("lang")
+	for _, l := range languages {
+		if asked == l.Lang {
+			return l, choice(l.Lang)
+		}
+	}
+	tags, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
+	if err != nil {
+		return english, ""
+	}
+	// Of the matcher's answers only the index is one of ours: the tag of zh-HK
+	// would be zh-CN-u-rg-hkzzzz.
+	_, i, _ := matcher.Match(tags...)
+	return languages[i], ""
+}
+
+// T returns a sentence. Placeholders are given as pairs of name and value; N
+// is the number that the plural form depends on. What it returns is text:
+// templates escape it like any other.
+func (l *locale) T(key string, pairs ...any) string {
+	config := &i18n.LocalizeConfig{MessageID: key}
+	if len(pairs) > 0 {
+		data := make(map[string]any, len(pairs)/2)
+		for i := 0; i+1 < len(pairs); i += 2 {
+			data[pairs[i].(string)] = pairs[i+1]
+		}
+		config.TemplateData = data
+		if n, ok := data["N"]; ok {
+			config.PluralCount = n
+		}
+	}
+	text, err := l.localizer.Localize(config) // falls back to English by itself
+	if err != nil && text == "" {
+		return key
+	}
+	return text
+}
+
+// moment is a time as pages show it.
+type moment struct{ Machine, Text string }
+
+func (l *locale) moment(t time.Time) moment {
+	t = t.UTC()
+	return moment{t.Format("2006-01-02T15:04:05Z"), t.Format(l.dateTime)}
+}
+
+// duration writes a length of time in the largest unit that says it well.
+func (l *locale) duration(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= day:
+		return l.T("time.days", "N", int((d+day-1)/day))
+	case d >= time.Hour && d%time.Hour == 0:
+		return l.T("time.hours", "N", int(d/time.Hour))
+	case d >= time.Minute:
+		return l.T("time.minutes", "N", int(d.Round(time.Minute)/time.Minute))
+	}
+	return l.T("time.s", "Seconds", int(d/time.Second))
+}
+
+// wait writes the seconds until a try is worth it.
+func (l *locale) wait(seconds int64) string {
+	switch {
+	case seconds < 60:
+		return l.T("time.s", "Seconds", seconds)
+	case seconds%60 == 0:
+		return l.T("time.min", "Minutes", seconds/60)
+	}
+	return l.T("time.min_s", "Minutes", seconds/60, "Seconds", seconds%60)
+}
+
+// countdown is what the script needs to keep a waiting time up to date.
+type countdown struct {
+	Left                   string // seconds
+	Text, Over             string // {} stands for the time
+	Minutes, Both, Seconds string // {m} and {s} stand for its parts
+}
+
+func (l *locale) countdown(seconds int64) *countdown {
+	return &countdown{
+		Left: strconv.FormatInt(seconds, 10), Text: l.T("login.limited", "Time", "{}"), Over: l.T("login.limited.over"),
+		Minutes: l.T("time.min", "Minutes", "{m}"), Seconds: l.T("time.s", "Seconds", "{s}"),
+		Both: l.T("time.min_s", "Minutes", "{m}", "Seconds", "{s}"),
+	}
+}

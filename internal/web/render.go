@@ -1,0 +1,142 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// pages are the templates by name, each with the layout around it.
+var pages = func() map[string]*template.Template {
+	layout := template.Must(template.New("").Funcs(template.FuncMap{"asset": assetNamed}).
+		ParseFS(templateFiles, "templates/layout.html"))
+	out := map[string]*template.Template{}
+	for _, name := range []string{"blocked", "codes", "enrol", "error", "goodbye", "home", "login", "password", "verify"} {
+		out[name] = template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
+	}
+	return out
+}()
+
+// securityHeaders are on every page.
+var securityHeaders = map[string]string{
+	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+	"Cross-Origin-Opener-Policy":   "same-origin",
+	"Cross-Origin-Resource-Policy": "same-origin",
+	"Referrer-Policy":              "no-referrer",
+	"Permissions-Policy":           "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), geolocation=()",
+	"X-Content-Type-Options":       "nosniff",
+	"Cache-Control":                "no-store",
+}
+
+// view is what every page has around its content; the data of a page embeds it.
+type view struct {
+	*locale
+	choice    choice
+	Title     string
+	Tenant    string // name, as somebody typed it; empty: not to be named
+	Languages []languageLink
+	Problems  []trouble
+}
+
+// languageLink leads to the same page in a language.
+type languageLink struct {
+	Tag, Name, URL string
+	Current        bool
+}
+
+// trouble is what is wrong with one field, which is named by its id.
+type trouble struct {
+	Field, Text string
+	Countdown   *countdown // of a waiting time in Text
+}
+
+// view returns the frame of a page. Its title is set by the caller, in the
+// language that it has.
+func (h *Handler) view(r *http.Request, v Visit) view {
+	l, chosen := localeOf(r)
+	out := view{locale: l, choice: chosen}
+	if t := v.Decision.Tenant; t != nil {
+		out.Tenant = t.Name
+	}
+	query := r.URL.Query()
+	for _, other := range languages {
+		query.Set("lang", other.Lang)
+		out.Languages = append(out.Languages, languageLink{other.Lang, other.Name, samePage(query), other == l})
+	}
+	return out
+}
+
+// samePage links to the page it stands on, with another query. A query longer
+// than any of ours is the console's on a page shown in place; it is dropped to
+// keep that page small.
+func samePage(query url.Values) string {
+	const most = 1 << 10
+	if link := "?" + query.Encode(); len(link) <= most {
+		return link
+	}
+	return "?lang=" + url.QueryEscape(query.Get("lang"))
+}
+
+// Invalid reports whether what was typed is wrong; when there were too many
+// tries, it may well be right.
+func (v *view) Invalid() bool { return len(v.Problems) > 0 && v.Problems[0].Countdown == nil }
+
+// Wrong reports whether something is wrong with the field.
+func (v *view) Wrong(field string) bool {
+	return v.Invalid() && slices.ContainsFunc(v.Problems, func(t trouble) bool { return t.Field == field })
+}
+
+// link returns a path of the gate's own in the language of this page, if that
+// was chosen.
+func (v *view) link(path string) string { return v.choice.link(path, nil) }
+
+// render writes a page. It is made in memory first: half a page would be a
+// page that lies.
+func render(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+	var body bytes.Buffer
+	if err := pages[name].ExecuteTemplate(&body, "layout", data); err != nil {
+		// Cannot happen with the templates the tests run through; where it
+		// does, nothing of the page is shown.
+		writeProblem(w, problem{Type: "about:blank", Title: "Internal error", Status: http.StatusInternalServerError})
+		return
+	}
+	header := w.Header()
+	for name, value := range securityHeaders {
+		header.Set(name, value)
+	}
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	lang, _ := localeOf(r)
+	header.Set("Content-Language", lang.Lang)
+	write(w, r, status, body.Bytes())
+}
+
+// write sends a body, or to HEAD its length only.
+func write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the visitor is gone; there is nobody to tell
+	}
+}
+
+// problemHeaders are what the answer to a problem has beside its page.
+func problemHeaders(w http.ResponseWriter, p problem) {
+	header := w.Header()
+	if p.Reference != "" {
+		header.Set("X-Sallyport-Reference", p.Reference)
+	}
+	if p.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.FormatInt(p.RetryAfter, 10))
+	}
+	if p.Status == http.StatusUnauthorized { // as in writeProblem
+		header.Set("WWW-Authenticate", `Sallyport login="`+loginPath+`"`)
+	}
+}
