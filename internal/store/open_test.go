@@ -121,7 +121,7 @@ func TestForeignDatabase(t *testing.T) {
 	dsn := newDSN["sqlite"](t)
 	s := openNew(t, dsn)
 	raw(t, s, `DELETE FROM schema_version`)
-	_, err := s.writer.Exec(`DROP TABLE schema_version`)
+	_, err := s.writer.ExecContext(t.Context(), `DROP TABLE schema_version`)
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

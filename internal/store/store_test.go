@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"net/netip"
 	"net/url"
 	"os"
@@ -53,11 +54,11 @@ func newDatabase(t testing.TB) string {
 	}
 	db := stdlib.OpenDB(*cfg)
 	name := "sallyport_test_" + strings.ToLower(rand.Text())
-	if _, err := db.Exec(`CREATE DATABASE ` + name); err != nil {
+	if _, err := db.ExecContext(t.Context(), `CREATE DATABASE ` + name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := db.Exec(`DROP DATABASE ` + name + ` WITH (FORCE)`); err != nil {
+		if _, err := db.ExecContext(context.Background(), `DROP DATABASE ` + name + ` WITH (FORCE)`); err != nil {
 			t.Error(err)
 		}
 		db.Close()
@@ -66,10 +67,14 @@ func newDatabase(t testing.TB) string {
 	return u.String()
 }
 
-// each runs a test on a fresh store of both engines.
+// each runs a test on a fresh store of both engines, at the same time: it waits
+// for disks most of its time.
 func each(t *testing.T, test func(t *testing.T, s *Store)) {
 	for _, engine := range []string{"sqlite", "postgres"} {
-		t.Run(engine, func(t *testing.T) { test(t, openNew(t, newDSN[engine](t))) })
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			test(t, openNew(t, newDSN[engine](t)))
+		})
 	}
 }
 
@@ -248,10 +253,10 @@ func TestTextThatCannotBeStored(t *testing.T) {
 		equal(t, "path", got.Path, "/a\uFFFDb")
 		equal(t, "user agent", got.UserAgent, "x\uFFFD")
 		equal(t, "host", got.Host, "\uFFFD(")
-		if _, err := s.AdminByLogin(t.Context(), "T", "a\x00\xff"); err != gate.ErrNotFound {
+		if _, err := s.AdminByLogin(t.Context(), "T", "a\x00\xff"); !errors.Is(err, gate.ErrNotFound) {
 			t.Errorf("a login with a NUL byte: got %v, want %v", err, gate.ErrNotFound)
 		}
-		if _, err := s.Session(t.Context(), "\xff"); err != gate.ErrNotFound {
+		if _, err := s.Session(t.Context(), "\xff"); !errors.Is(err, gate.ErrNotFound) {
 			t.Errorf("an id of broken UTF-8: got %v, want %v", err, gate.ErrNotFound)
 		}
 	})
@@ -262,7 +267,7 @@ func TestLostRaceRunsAgain(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		lost := s.lostRace
 		defer func() { s.lostRace = lost }()
-		s.lostRace = func(err error) bool { return err == sql.ErrTxDone }
+		s.lostRace = func(err error) bool { return errors.Is(err, sql.ErrTxDone) }
 		runs := 0
 		must(t, s.write(t.Context(), func(tx querier) error {
 			if runs++; runs < 3 {
