@@ -43,8 +43,8 @@ func NewCache(slots int) *Cache {
 
 // Verify is [Keys.VerifySession], remembered.
 func (c *Cache) Verify(k *Keys, token string, now time.Time) (Claims, error) {
-	if len(token) > MaxSessionToken {
-		return k.VerifySession(token, now) // which says what is wrong with it
+	if k == nil || len(token) > MaxSessionToken {
+		return k.VerifySession(token, now) // which says what is wrong
 	}
 	var text [MaxSessionToken]byte
 	sum := sha256.Sum256(text[:copy(text[:], token)])

@@ -77,6 +77,20 @@ func TestCacheIsKeyedByKeys(t *testing.T) {
 	}
 }
 
+// TestCacheWithoutKeys: no keys at all are not the keys of version 0.
+func TestCacheWithoutKeys(t *testing.T) {
+	cache, key := NewCache(64), NewKey(now)
+	keys, err1 := NewKeys(0, key.ID, []Key{key})
+	token, err2 := keys.SignSession(testClaims())
+	_, err3 := cache.Verify(keys, token, now)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cache.Verify(nil, token, now); !errors.Is(err, ErrTokenInvalid) {
+		t.Errorf("got %v, want ErrTokenInvalid", err)
+	}
+}
+
 // TestCacheIsKeyedByEveryBit: a remembered token opens nothing for one that
 // differs, and what is refused is not remembered.
 func TestCacheIsKeyedByEveryBit(t *testing.T) {

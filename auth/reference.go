@@ -14,7 +14,8 @@ const referencePrefix = "SP"
 
 // NewReference makes the code by which a person and a reviewer speak of one
 // attempt, SP-XXXX-XXXX: 7 random signs, that is 35 bits, and a check sign. It
-// is no secret, and not so long that two never meet: the store sees to that.
+// is no secret. Among 200,000 a chance of one in two is that two are the same,
+// so who stores it makes another when it is there already.
 func NewReference() string {
 	signs := randomSigns(7)
 	return formatReference(string(append(signs, crockford[timesX(checksum(string(signs)))])))
