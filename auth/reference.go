@@ -14,7 +14,7 @@ const referencePrefix = "SP"
 
 // NewReference makes the code by which a person and a reviewer speak of one
 // attempt, SP-XXXX-XXXX: 7 random signs, that is 35 bits, and a check sign. It
-// is no secret. Among 200,000 a chance of one in two is that two are the same,
+// is no secret. Among 220,000 the chance is one in two that two are the same,
 // so who stores it makes another when it is there already.
 func NewReference() string {
 	signs := randomSigns(7)
