@@ -1,0 +1,268 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/sallyport-gate/sallyport/auth"
+	"github.com/sallyport-gate/sallyport/internal/gate"
+	"github.com/sallyport-gate/sallyport/internal/web"
+)
+
+func init() { caddy.RegisterModule(new(Handler)) }
+
+// Handler protects a site. Whatever stands behind it in the configuration is the
+// console, which only requests reach that passed both doors: none is public.
+type Handler struct {
+	// Tenant is the slug of the one tenant whose site this is.
+	Tenant string `json:"tenant,omitempty"`
+
+	// TenantFrom says how the tenant is found where the site is not one
+	// tenant's: "host" (the default), or "login" for one site that all share.
+	TenantFrom string `json:"tenant_from,omitempty"`
+
+	// Login is false for a site that only has the network door, for consoles
+	// with a sign-in of their own. Default: true.
+	Login *bool `json:"login,omitempty"`
+
+	// Console is false for a site that does not serve the settings and review
+	// pages of the gate. Default: true.
+	Console *bool `json:"console,omitempty"`
+
+	app  *App
+	site atomic.Pointer[site]
+}
+
+// site is what a Handler has once the gate is there.
+type site struct {
+	door  *gate.Door
+	pages *web.Handler
+}
+
+// Values of TenantFrom.
+const (
+	tenantFromHost  = "host"
+	tenantFromLogin = "login"
+)
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.sallyport", New: func() caddy.Module { return new(Handler) }}
+}
+
+// Provision finds the app.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	if h.Tenant == "" {
+		setDefault(&h.TenantFrom, tenantFromHost)
+	}
+	app, err := ctx.App("sallyport")
+	if err != nil {
+		return err
+	}
+	h.app = app.(*App)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		h.app.servers[server] = true
+	}
+	return nil
+}
+
+// Validate checks the options against each other.
+func (h *Handler) Validate() error {
+	if h.Tenant != "" {
+		if h.TenantFrom != "" {
+			return fmt.Errorf("tenant %q and tenant_from %q say different things: write one of them", h.Tenant, h.TenantFrom)
+		}
+		return gate.ValidSlug(h.Tenant)
+	}
+	if h.TenantFrom == tenantFromLogin && !isOn(h.Login) {
+		return fmt.Errorf("tenant_from login needs login on: without a sign-in nobody's tenant is known")
+	}
+	return oneOf("tenant_from", h.TenantFrom, tenantFromHost, tenantFromLogin)
+}
+
+func isOn(option *bool) bool { return option == nil || *option }
+
+// ServeHTTP is the switchboard.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	sent := asSent(r)
+	if p := impossible(sent); p != nil {
+		p.write(w)
+		return nil
+	}
+	s := h.open(r.Context())
+	if s == nil {
+		unavailable.write(w)
+		return nil
+	}
+	q := h.app.request(sent)
+	if early(sent, q.Address) {
+		tooEarly.write(w)
+		return nil
+	}
+	shareAddress(r, q.Address)
+	v := &visit{site: s, q: q, dec: s.door.Decide(q), sent: sent}
+	s.door.Count(&v.dec)
+	v.publish(r)
+
+	page, isOwn := own(sent)
+	switch {
+	case isOwn && v.dec.Passed():
+		v.record()
+		return v.pass(w, page, false, func(w http.ResponseWriter, r *http.Request) error {
+			s.pages.Own(w, r, v.web())
+			return nil
+		})
+	case isOwn:
+		s.pages.Own(w, page, v.web())
+		return nil
+	case !v.dec.Passed():
+		v.refuse(w)
+		return nil
+	}
+	v.record()
+	if err := h.prepare(r, v); err != nil {
+		unavailable.write(w)
+		return nil
+	}
+	r = r.WithContext(r.Context())
+	r.Trailer = nil // what comes after the body comes after the decision
+	return v.pass(w, r, true, next.ServeHTTP)
+}
+
+// open returns the site, which is made when the gate is there. Nil: it is not.
+func (h *Handler) open(ctx context.Context) *site {
+	g := h.app.install.wait(ctx)
+	if g == nil {
+		return nil
+	}
+	if s := h.site.Load(); s != nil {
+		return s
+	}
+	door := &gate.Door{Gate: g, Rules: h.app.rules, Source: h.app.source, Site: gate.Site{
+		Tenant: h.Tenant, ByLogin: h.TenantFrom == tenantFromLogin, Login: isOn(h.Login), Console: isOn(h.Console),
+	}}
+	h.site.CompareAndSwap(nil, &site{door, web.New(door)})
+	return h.site.Load()
+}
+
+// prepare makes the request one for the console behind.
+func (h *Handler) prepare(r *http.Request, v *visit) error {
+	var assertion string
+	if v.dec.Admin != nil {
+		var err error
+		if assertion, err = v.site.door.Assertion(web.Origin(v.sent), v.q, &v.dec); err != nil {
+			return err
+		}
+	}
+	scheme := ""
+	if lines := r.Header["X-Forwarded-Proto"]; len(lines) > 0 {
+		scheme = lines[len(lines)-1]
+	}
+	h.app.header.strip(r.Header)
+	h.app.header.forward(r.Header, v.q.Address, scheme)
+	identify(r.Header, v.q, &v.dec, assertion)
+	return nil
+}
+
+// visit is one request on its way through a site.
+type visit struct {
+	*site
+	q         *gate.Request
+	dec       gate.Decision
+	sent      *http.Request
+	reference string // of its record; empty: there is none
+}
+
+func (v *visit) web() web.Visit { return web.Visit{Request: v.q, Decision: &v.dec} }
+
+// record notes requests that pass although the list does not have them.
+func (v *visit) record() {
+	if v.dec.Outcome == gate.WouldBlock || v.dec.Pass == gate.ByOperatorNetwork {
+		v.reference = v.door.Record(v.q, &v.dec)
+	}
+}
+
+func (v *visit) refuse(w http.ResponseWriter) {
+	v.reference = v.pages.Refuse(w, v.sent, v.web())
+}
+
+// pass serves a request that may go on, and ends it as soon as it may not.
+func (v *visit) pass(w http.ResponseWriter, r *http.Request, console bool, serve func(http.ResponseWriter, *http.Request) error) error {
+	ctx, done := v.door.Open(r.Context(), v.q)
+	defer done()
+	out := respond(ctx, w, v.freshCookie(), console)
+	defer out.end()
+	err := serve(out, r.WithContext(ctx))
+	if !ended(ctx) {
+		return err
+	}
+	if out.wrote.Load() {
+		panic(http.ErrAbortHandler) // half a response must not look like a whole one
+	}
+	if v.dec = v.door.Decide(v.q); !v.dec.Passed() {
+		v.refuse(w)
+		return nil
+	}
+	return err
+}
+
+// freshCookie notes that the session was used; nil: its cookie is fresh enough.
+func (v *visit) freshCookie() *http.Cookie {
+	if v.dec.Admin == nil {
+		return nil
+	}
+	token := v.door.Seen(v.q, &v.dec)
+	if token == "" {
+		return nil
+	}
+	return auth.NewSessionCookie(token, time.Time{}) // as at sign-in: forgotten when the browser is closed
+}
+
+// publish makes the placeholders {http.sallyport.…} known.
+func (v *visit) publish(r *http.Request) {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	repl.Map(v.placeholder)
+}
+
+// placeholder returns the value of a placeholder, empty where there is none yet.
+func (v *visit) placeholder(name string) (any, bool) {
+	switch name {
+	case "http.sallyport.tenant":
+		if v.dec.Tenant != nil {
+			return v.dec.Tenant.Slug, true
+		}
+	case "http.sallyport.admin":
+		if v.dec.Admin != nil {
+			return v.dec.Admin.Login, true
+		}
+	case "http.sallyport.role":
+		if v.dec.Admin != nil {
+			return string(v.dec.Admin.Role), true
+		}
+	case "http.sallyport.address":
+		return addrText(v.q.Address.Addr), true
+	case "http.sallyport.reason":
+		return string(v.dec.Reason), true
+	case "http.sallyport.reference":
+		return v.reference, true
+	default:
+		return nil, false
+	}
+	return "", true
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,160 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/sallyport-gate/sallyport/auth"
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// ownPrefix begins, folded, the names of the headers that only the gate may
+// send to the console behind.
+const ownPrefix = "x-sallyport-"
+
+// forwardedPrefix begins the names of most headers by which proxies tell what
+// they were asked. None of them is passed on as it came: see [proxyHeader.forward].
+const forwardedPrefix = "x-forwarded"
+
+// forged are the other headers by which a visitor would say where it comes from
+// or what it asked for, and some console would believe it. The gate reads one
+// header, from trusted proxies; nobody vouches for these.
+var forged = map[string]bool{
+	// Where the visitor comes from.
+	"forwarded":                true, // RFC 7239
+	"x-real-ip":                true, // nginx
+	"x-client-ip":              true, // Apache, Azure
+	"client-ip":                true,
+	"true-client-ip":           true, // Akamai, Cloudflare
+	"cf-connecting-ip":         true, // Cloudflare
+	"cf-connecting-ipv6":       true,
+	"cf-pseudo-ipv4":           true,
+	"fastly-client-ip":         true,
+	"fly-client-ip":            true,
+	"x-azure-clientip":         true,
+	"x-azure-socketip":         true,
+	"x-cluster-client-ip":      true, // Zeus, Rackspace
+	"x-envoy-external-address": true,
+	"x-appengine-user-ip":      true,
+	"x-original-forwarded-for": true, // ingress-nginx
+	"x-originating-ip":         true,
+	"x-proxyuser-ip":           true,
+	"x-remote-addr":            true,
+	"x-remote-ip":              true,
+	"wl-proxy-client-ip":       true, // WebLogic
+	"proxy-client-ip":          true,
+
+	// What was asked for: some frameworks go by these instead of the path.
+	"x-original-url":       true, // IIS, Symfony
+	"x-original-uri":       true, // nginx auth_request
+	"x-original-host":      true, // Azure
+	"x-original-method":    true,
+	"x-rewrite-url":        true, // IIS
+	"x-ms-original-url":    true,
+	"x-waws-unencoded-url": true,
+	"x-host":               true,
+	"x-http-host-override": true,
+
+	// Over which scheme.
+	"x-scheme":        true,
+	"x-url-scheme":    true,
+	"front-end-https": true, // Microsoft
+
+	// CGI makes HTTP_PROXY of it (https://httpoxy.org).
+	"proxy": true,
+}
+
+// fold appends a header's name as the most lenient reader sees it: CGI and what
+// came after it make HTTP_X_SALLYPORT_ADMIN of X-Sallyport-Admin,
+// X_Sallyport_Admin and X.Sallyport.Admin alike.
+func fold(dst []byte, name string) []byte {
+	for _, c := range []byte(name) {
+		switch {
+		case c == '_' || c == '.':
+			c = '-'
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// proxyHeader is the one header that trusted proxies write the visitor's address
+// to: its canonical name, and that name folded.
+type proxyHeader struct{ name, folded string }
+
+func newProxyHeader(name string) proxyHeader {
+	return proxyHeader{http.CanonicalHeaderKey(name), string(fold(nil, name))}
+}
+
+// isForged reports whether a header is not the visitor's to send.
+func (p proxyHeader) isForged(name string) bool {
+	var buf [48]byte
+	folded := fold(buf[:0], name)
+	return hasPrefix(folded, ownPrefix) || hasPrefix(folded, forwardedPrefix) ||
+		forged[string(folded)] || string(folded) == p.folded
+}
+
+func hasPrefix(text []byte, prefix string) bool {
+	return len(text) >= len(prefix) && string(text[:len(prefix)]) == prefix
+}
+
+// strip takes everything off a request that the console behind must not take
+// from a visitor, and the cookies of the gate, whose tokens are nobody else's.
+func (p proxyHeader) strip(h http.Header) {
+	for name := range h {
+		if p.isForged(name) {
+			delete(h, name)
+		}
+	}
+	p.stripConnection(h["Connection"])
+	auth.StripCookies(h, auth.SessionCookie, auth.StepCookie)
+}
+
+// stripConnection takes names out of Connection that would make the next proxy
+// delete what the gate sets (RFC 9110 section 7.6.1).
+func (p proxyHeader) stripConnection(lines []string) {
+	for i, line := range lines {
+		var kept []string
+		for token := range strings.SplitSeq(line, ",") {
+			if token = strings.TrimSpace(token); !p.isForged(token) {
+				kept = append(kept, token)
+			}
+		}
+		lines[i] = strings.Join(kept, ", ")
+	}
+}
+
+// forward says where the visitor comes from to consoles that read the usual
+// headers. The address is the proven one and not the list that it was found in,
+// whose left end anybody can write. From trusted proxies only the scheme is
+// passed on besides, which they see and the gate does not; the host is always
+// the one that was decided by. Caddy's reverse proxy adds the peer, and the
+// scheme and the host where they are missing.
+func (p proxyHeader) forward(h http.Header, a gate.Address, scheme string) {
+	if !a.Trusted {
+		return
+	}
+	if a.Addr != a.Peer {
+		address := []string{a.Addr.String()}
+		h[p.name], h["X-Forwarded-For"] = address, address
+	}
+	if scheme = strings.ToLower(scheme); scheme == "http" || scheme == "https" {
+		h["X-Forwarded-Proto"] = []string{scheme}
+	}
+}
+
+// identify says who comes.
+func identify(h http.Header, q *gate.Request, dec *gate.Decision, assertion string) {
+	h.Set("X-Sallyport-Address", q.Address.Addr.String())
+	h.Set("X-Sallyport-Tenant", dec.Tenant.Slug)
+	if dec.Admin == nil {
+		return
+	}
+	h.Set("X-Sallyport-Admin", dec.Admin.Login)
+	h.Set("X-Sallyport-Admin-Id", dec.Admin.ID)
+	h.Set("X-Sallyport-Role", string(dec.Admin.Role))
+	h.Set("X-Sallyport-Session", dec.Claims.Session)
+	h.Set("X-Sallyport-Assertion", assertion)
+}

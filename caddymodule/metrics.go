@@ -1,0 +1,90 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// scrapeWithin bounds how long a scrape waits for the store.
+const scrapeWithin = 2 * time.Second
+
+// collector reads the metrics from the gate when they are asked for: the gate
+// counts through reloads, while Caddy makes a fresh registry for each. Labels
+// only have values from the closed lists of outcomes and reasons.
+type collector struct{ install *installation }
+
+var (
+	decisionsDesc = prometheus.NewDesc("sallyport_decisions_total", "Requests decided, by outcome and reason.", []string{"outcome", "reason"}, nil)
+	openDesc      = prometheus.NewDesc("sallyport_open_requests", "Requests that passed and are still under way.", nil, nil)
+	tenantsDesc   = prometheus.NewDesc("sallyport_tenants", "Tenants in the policy.", nil, nil)
+	seenDesc      = prometheus.NewDesc("sallyport_attempts_seen_total", "Attempts recorded since this node started.", nil, nil)
+	waitingDesc   = prometheus.NewDesc("sallyport_attempts_waiting", "Attempts that are not stored yet.", nil, nil)
+	storeDesc     = prometheus.NewDesc("sallyport_store_up", "1: the store answers; 0: requests are decided by the last policy, sign-ins and edits wait.", nil, nil)
+	lagDesc       = prometheus.NewDesc("sallyport_store_lag_seconds", "Time since the store last answered.", nil, nil)
+	positionDesc  = prometheus.NewDesc("sallyport_policy_position", "Position in the change log up to which the policy is in force.", nil, nil)
+)
+
+// registerMetrics adds the metrics to those of a configuration.
+func (a *App) registerMetrics(registry *prometheus.Registry) error {
+	if err := registry.Register(collector{a.install}); err != nil {
+		return fmt.Errorf("registering metrics: %w", err)
+	}
+	return nil
+}
+
+// Describe implements [prometheus.Collector].
+func (collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, desc := range []*prometheus.Desc{decisionsDesc, openDesc, tenantsDesc, seenDesc, waitingDesc, storeDesc, lagDesc, positionDesc} {
+		ch <- desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	g := c.install.gate.Load()
+	if g == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeWithin)
+	defer cancel()
+	s := g.Status(ctx)
+	gauge := func(desc *prometheus.Desc, value float64) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
+	}
+	gauge(openDesc, float64(s.Open))
+	gauge(tenantsDesc, float64(s.Tenants))
+	gauge(waitingDesc, float64(s.Waiting))
+	gauge(storeDesc, oneIf(!s.StoreDown))
+	gauge(lagDesc, s.Lag.Seconds())
+	gauge(positionDesc, float64(s.Position))
+	if own := ownLedger(s); own != nil {
+		ch <- prometheus.MustNewConstMetric(seenDesc, prometheus.CounterValue, float64(own.Seen))
+	}
+	g.Counts(func(outcome gate.Outcome, reason gate.Reason, n int64) {
+		ch <- prometheus.MustNewConstMetric(decisionsDesc, prometheus.CounterValue, float64(n), string(outcome), string(reason))
+	})
+}
+
+// ownLedger is the account of this start of this node; nil: the store is away.
+func ownLedger(s *gate.Status) *gate.Ledger {
+	for i := range s.Ledgers {
+		if l := &s.Ledgers[i]; l.Node == s.Node && l.Started.Equal(s.Started.Truncate(time.Microsecond)) {
+			return l
+		}
+	}
+	return nil
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+var _ prometheus.Collector = collector{}
