@@ -41,7 +41,7 @@ func decodeJSON(data []byte, into any) error {
 	if !utf8.Valid(data) {
 		return malformed.problem("the body is not UTF-8")
 	}
-	d := decoder{json.NewDecoder(bytes.NewReader(data))}
+	d := decoder{json.NewDecoder(bytes.NewReader(data)), map[reflect.Type]map[string][]int{}}
 	if err := d.value("", reflect.ValueOf(into).Elem()); err != nil {
 		return err
 	}
@@ -53,7 +53,10 @@ func decodeJSON(data []byte, into any) error {
 
 // decoder walks a JSON text along the Go value that it is decoded into, so that
 // it always knows where it is, and never deeper than that value's type.
-type decoder struct{ *json.Decoder }
+type decoder struct {
+	*json.Decoder
+	fields map[reflect.Type]map[string][]int // of the structs met so far, for FieldByIndex
+}
 
 func (d decoder) value(path string, v reflect.Value) error {
 	switch {
@@ -77,12 +80,7 @@ func (d decoder) object(path string, v reflect.Value) error {
 	if open != json.Delim('{') {
 		return wrongType(path, v)
 	}
-	fields := map[string][]int{}
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if !f.Anonymous {
-			fields[f.Tag.Get("json")] = f.Index
-		}
-	}
+	fields := d.fieldsOf(v.Type())
 	seen := make(map[string]bool, len(fields))
 	for d.More() {
 		token, err := d.Token()
@@ -108,6 +106,20 @@ func (d decoder) object(path string, v reflect.Value) error {
 	}
 	_, err = d.Token()
 	return d.syntax(err)
+}
+
+func (d decoder) fieldsOf(t reflect.Type) map[string][]int {
+	fields, ok := d.fields[t]
+	if !ok {
+		fields = map[string][]int{}
+		for _, f := range reflect.VisibleFields(t) {
+			if !f.Anonymous {
+				fields[f.Tag.Get("json")] = f.Index
+			}
+		}
+		d.fields[t] = fields
+	}
+	return fields
 }
 
 // array reads at most as many items as the longest list has: a body of ten
@@ -161,6 +173,15 @@ func wrongType(path string, v reflect.Value) error {
 		return malformed.problem("the body has to be a JSON object")
 	}
 	return malformed.problem("", fieldProblem{path, "wrong_type", "this has to be " + want})
+}
+
+// given notes that a field is there and not null, and leaves its value unread.
+type given bool
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (g *given) UnmarshalJSON(value []byte) error {
+	*g = string(value) != "null"
+	return nil
 }
 
 // shorten keeps what somebody sent from filling the answer.

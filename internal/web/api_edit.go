@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
-// writtenEntry is an entry as clients write it. The fields in readOnly are
+// writtenEntry is an entry as clients write it. The fields at the end are
 // taken and left unread, so that a list can be read, edited and sent back.
 type writtenEntry struct {
 	ID        string      `json:"id"`
@@ -24,13 +24,13 @@ type writtenEntry struct {
 	Roles     []gate.Role `json:"roles"`
 	Admins    []string    `json:"admins"`
 
-	First     any `json:"first"`
-	Last      any `json:"last"`
-	Addresses any `json:"addresses"`
-	Created   any `json:"created"`
-	CreatedBy any `json:"created_by"`
-	LastUsed  any `json:"last_used"`
-	Uses30d   any `json:"uses_30d"`
+	First     given `json:"first"`
+	Last      given `json:"last"`
+	Addresses given `json:"addresses"`
+	Created   given `json:"created"`
+	CreatedBy given `json:"created_by"`
+	LastUsed  given `json:"last_used"`
+	Uses30d   given `json:"uses_30d"`
 }
 
 // draft turns a written entry into a gate.Draft, and notes what of it cannot
@@ -75,7 +75,7 @@ type putNetworksJSON struct {
 	Mode          *gate.Mode     `json:"mode"`
 	Entries       []writtenEntry `json:"entries"`
 	Reason        string         `json:"reason"`
-	ConfirmWithin any            `json:"confirm_within"`
+	ConfirmWithin given          `json:"confirm_within"`
 	Accept        []string       `json:"accept"`
 }
 
@@ -91,7 +91,7 @@ func (b *putNetworksJSON) edit() (gate.Edit, error) {
 			bad = append(bad, fieldProblem{f.name, "required", "this field has to be there"})
 		}
 	}
-	if b.ConfirmWithin != nil {
+	if bool(b.ConfirmWithin) {
 		bad = append(bad, fieldProblem{"confirm_within", "not_available", "changes that undo themselves are not available yet: leave the field away, and the change takes effect at once"})
 	}
 	checkAccept(b.Accept, &bad)

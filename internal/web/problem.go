@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/sallyport-gate/sallyport/auth"
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -183,15 +182,7 @@ func writeProblem(w http.ResponseWriter, p problem) {
 	header.Set("Content-Type", "application/problem+json")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
-	if p.Reference != "" {
-		header.Set("X-Sallyport-Reference", p.Reference)
-	}
-	if p.RetryAfter > 0 {
-		header.Set("Retry-After", strconv.FormatInt(p.RetryAfter, 10))
-	}
-	if p.Status == http.StatusUnauthorized { // RFC 9110, 15.5.2 wants a challenge; browsers ignore schemes they do not know
-		header.Set("WWW-Authenticate", `Sallyport login="/_sallyport/login"`)
-	}
+	problemHeaders(w, p)
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body) // the visitor is gone; there is nobody to tell
 }
