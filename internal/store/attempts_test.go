@@ -66,6 +66,7 @@ func TestAttemptsMoveForward(t *testing.T) {
 			{[]gate.Attempt{grown(3, time.Second)}, 3, time.Second},
 			{[]gate.Attempt{grown(2, 0)}, 3, time.Second},
 			{[]gate.Attempt{grown(9, 4*time.Second)}, 9, 4 * time.Second},
+			{[]gate.Attempt{grown(9, 5*time.Second)}, 9, 5 * time.Second},
 			{[]gate.Attempt{grown(11, 5*time.Second), grown(12, 6*time.Second), grown(10, 5*time.Second)}, 12, 6 * time.Second},
 		} {
 			changed := tt.put[0]

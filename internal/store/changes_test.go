@@ -150,45 +150,49 @@ func TestVerifyFindsTampering(t *testing.T) {
 	})
 }
 
-// Writers get positions without gaps or doubles, and whoever reads inclusively
-// from the last row it knows misses none.
+// Writers of two processes get positions without gaps or doubles, and whoever
+// reads inclusively from the last row it knows misses none.
 func TestConcurrentWriters(t *testing.T) {
-	each(t, func(t *testing.T, s *Store) {
-		const writers, each = 16, 12
-		for i := range writers {
-			addTenant(t, s, fmt.Sprintf("T%d", i))
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		var seen []gate.Change
-		var follower, wg sync.WaitGroup
-		follower.Go(func() { seen = followUntil(t, ctx, s, writers*(each+1)) })
-		for i := range writers {
-			wg.Go(func() {
-				for range each {
-					if err := s.SetTenant(ctx, record("tenant.set"), gate.Tenant{ID: fmt.Sprintf("T%d", i), Name: "x", Mode: gate.ModeEnforced}); err != nil {
-						t.Error(err)
-					}
-				}
-			})
-		}
-		wg.Wait()
-		time.AfterFunc(10*time.Second, stop)
-		follower.Wait()
-		stop()
-		for i, c := range seen {
-			if c.Pos != int64(i+1) {
-				t.Fatalf("change %d has position %d", i+1, c.Pos)
+	for engine, dsn := range newDSN {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			const writers, each = 16, 12
+			dsn := dsn(t)
+			stores := []*Store{openNew(t, dsn), openNew(t, dsn)}
+			for i := range writers {
+				addTenant(t, stores[0], fmt.Sprint("T", i))
 			}
-		}
-		n, err := s.VerifyChanges(t.Context())
-		must(t, err)
-		equal(t, "rows that hold", n, int64(writers*(each+1)))
-		equal(t, "rows seen", len(seen), writers*(each+1))
-	})
+			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+			defer stop()
+			var seen []gate.Change
+			var wg sync.WaitGroup
+			wg.Go(func() { seen = followUntil(ctx, t, stores[1], writers*(each+1)) })
+			for i := range writers {
+				wg.Go(func() {
+					for range each {
+						n := gate.Tenant{ID: fmt.Sprint("T", i), Name: "x", Mode: gate.ModeEnforced}
+						if err := stores[i%2].SetTenant(ctx, record("tenant.set"), n); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			equal(t, "rows seen", len(seen), writers*(each+1))
+			for i, c := range seen {
+				if c.Pos != int64(i+1) {
+					t.Fatalf("change %d has position %d", i+1, c.Pos)
+				}
+			}
+			n, err := stores[0].VerifyChanges(t.Context())
+			must(t, err)
+			equal(t, "rows that hold", n, int64(writers*(each+1)))
+		})
+	}
 }
 
 // followUntil reads as a node does until it has so many changes.
-func followUntil(t *testing.T, ctx context.Context, s *Store, n int) (seen []gate.Change) {
+func followUntil(ctx context.Context, t *testing.T, s *Store, n int) (seen []gate.Change) {
 	var last gate.Position
 	for len(seen) < n && ctx.Err() == nil {
 		page, err := s.ChangesFrom(ctx, last.Pos, 7)

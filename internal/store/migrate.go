@@ -48,7 +48,7 @@ func (e *engine) migrate(ctx context.Context, version int64) error {
 		if time.Since(began) > retryFor || ctx.Err() != nil {
 			return fmt.Errorf("making its tables: %w: the database must be empty or Sallyport's own, and its user must own it", err)
 		}
-		time.Sleep(50*time.Millisecond + rand.N(100*time.Millisecond))
+		time.Sleep(50*time.Millisecond + rand.N(100*time.Millisecond)) //nolint:gosec // only spreads the tries
 		if version, err = e.schemaVersion(ctx); err != nil {
 			return err
 		}

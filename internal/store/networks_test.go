@@ -181,9 +181,11 @@ func TestVersionsAreInOrderOfTime(t *testing.T) {
 			_, err := s.PutNetworks(t.Context(), at(record("network.put"), after), gate.ListPut{Tenant: "ACME", Base: int64(base + 1), Mode: gate.ModeOff})
 			must(t, err)
 		}
-		v, err := s.ListAt(t.Context(), "ACME", epoch.Add(time.Hour))
-		must(t, err)
-		equal(t, "version", v.Version, int64(3))
+		for after, want := range map[time.Duration]int64{time.Hour: 3, time.Hour - time.Second: 1, time.Minute: 1} {
+			v, err := s.ListAt(t.Context(), "ACME", epoch.Add(after))
+			must(t, err)
+			equal(t, fmt.Sprint("version after ", after), v.Version, want)
+		}
 	})
 }
 

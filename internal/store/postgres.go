@@ -31,7 +31,7 @@ var postgresSettings = map[string]string{
 }
 
 // openPostgres connects to a server.
-func openPostgres(ctx context.Context, dsn string, readOnly bool) (*engine, error) {
+func openPostgres(ctx context.Context, dsn string, how mode) (*engine, error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		// The cause may quote the password.
@@ -42,7 +42,7 @@ func openPostgres(ctx context.Context, dsn string, readOnly bool) (*engine, erro
 			cfg.RuntimeParams[name] = value
 		}
 	}
-	if readOnly {
+	if how == openToRead {
 		cfg.RuntimeParams["default_transaction_read_only"] = "on"
 	}
 	if cfg.ConnectTimeout == 0 {

@@ -25,11 +25,21 @@ const oldestSQLite = "3.51.3"
 // sqliteReaders is the number of connections that read beside the one writer.
 const sqliteReaders = 4
 
-// openSQLite opens a file, which is made if it is missing.
-func openSQLite(ctx context.Context, path string) (*engine, error) {
+// openSQLite opens a file.
+func openSQLite(ctx context.Context, path string, how mode) (*engine, error) {
 	path, err := absolute(path)
 	if err != nil {
 		return nil, err
+	}
+	info, err := os.Stat(path)
+	missing := errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+	switch {
+	case missing && how == openToRead:
+		return nil, nil
+	case missing && how == openExisting:
+		return nil, ErrNeedsMigration
+	case how == openToRead:
+		return openSQLiteToRead(ctx, path)
 	}
 	if err := createSQLite(path); err != nil {
 		return nil, fmt.Errorf("%w: name a file that this user may write", err)
@@ -47,17 +57,8 @@ func openSQLite(ctx context.Context, path string) (*engine, error) {
 	return e, nil
 }
 
-// openSQLiteToRead opens a file without changing anything; nil if there is none.
+// openSQLiteToRead opens a file without changing anything.
 func openSQLiteToRead(ctx context.Context, path string) (*engine, error) {
-	path, err := absolute(path)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
 	how := url.Values{"mode": {"ro"}, "_query_only": {"1"}}
 	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
 		// Nobody has it open. SQLite would make a -wal and a -shm file even to

@@ -91,12 +91,16 @@ func open(ctx context.Context, dsn string, opts Options) (_ *Store, err error) {
 	if s.sealer, err = newSealer(dsn, opts.Secret); err != nil {
 		return nil, err
 	}
-	if s.engine, err = connect(ctx, dsn, false); err != nil {
+	how := openExisting
+	if opts.Migrate {
+		how = openOrCreate
+	}
+	if s.engine, err = connect(ctx, dsn, how); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			s.engine.close()
+			s.close()
 		}
 	}()
 	state, err := s.inspect(ctx)
@@ -112,7 +116,10 @@ func open(ctx context.Context, dsn string, opts Options) (_ *Store, err error) {
 	if err := s.migrate(ctx, state.version); err != nil {
 		return nil, err
 	}
-	return s, s.claim(ctx)
+	if state.fingerprint == "" {
+		err = s.claim(ctx)
+	}
+	return s, err
 }
 
 // Check reports why [Open] would fail, writing nothing, not even a missing
@@ -127,7 +134,7 @@ func Check(ctx context.Context, dsn string, secret []byte) error {
 }
 
 func check(ctx context.Context, dsn string, secret []byte) error {
-	e, err := connect(ctx, dsn, true)
+	e, err := connect(ctx, dsn, openToRead)
 	if err != nil || e == nil {
 		return err
 	}
@@ -146,17 +153,23 @@ func check(ctx context.Context, dsn string, secret []byte) error {
 	return state.check(sealer)
 }
 
-// connect returns nil without an error where only reading is asked for and
-// there is nothing to read yet.
-func connect(ctx context.Context, dsn string, readOnly bool) (*engine, error) {
+// mode is how a store is opened.
+type mode int
+
+const (
+	openOrCreate mode = iota
+	openExisting      // a file that is missing is ErrNeedsMigration
+	openToRead        // writes nothing
+)
+
+// connect returns nil without an error where there is nothing to read yet and
+// only reading is asked for.
+func connect(ctx context.Context, dsn string, how mode) (*engine, error) {
 	if path, ok := sqlitePath(dsn); ok {
-		if readOnly {
-			return openSQLiteToRead(ctx, path)
-		}
-		return openSQLite(ctx, path)
+		return openSQLite(ctx, path, how)
 	}
 	if isPostgres(dsn) {
-		return openPostgres(ctx, dsn, readOnly)
+		return openPostgres(ctx, dsn, how)
 	}
 	return nil, errors.New("a store is written sqlite:/path/to/file.db or postgres://user@host:5432/database")
 }
@@ -185,9 +198,9 @@ func (e *engine) inspect(ctx context.Context) (st state, err error) {
 	return st, err
 }
 
-func (e *engine) fingerprint(ctx context.Context) (print string, err error) {
-	err = e.read().row(ctx, `SELECT fingerprint FROM installation WHERE id = 1`).Scan(&print)
-	return print, err
+func (e *engine) fingerprint(ctx context.Context) (text string, err error) {
+	err = e.read().row(ctx, `SELECT fingerprint FROM installation WHERE id = 1`).Scan(&text)
+	return text, err
 }
 
 func (st state) check(sealer *auth.Sealer) error {
@@ -219,7 +232,7 @@ func (s *Store) claim(ctx context.Context) error {
 }
 
 // Close closes all connections. Transactions under way fail.
-func (s *Store) Close() error { return s.engine.close() }
+func (s *Store) Close() error { return s.close() }
 
 func (e *engine) close() error {
 	if e.reader == e.writer {
@@ -245,7 +258,7 @@ func (e *engine) write(ctx context.Context, do func(tx querier) error) error {
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(pause/2 + rand.N(pause)):
+		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // only spreads the tries
 		}
 	}
 }
@@ -263,7 +276,7 @@ func (e *engine) inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, do f
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
 	if err := do(querier{tx, e.rows}); err != nil {
 		return err
 	}

@@ -5,12 +5,15 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,11 +57,11 @@ func newDatabase(t testing.TB) string {
 	}
 	db := stdlib.OpenDB(*cfg)
 	name := "sallyport_test_" + strings.ToLower(rand.Text())
-	if _, err := db.ExecContext(t.Context(), `CREATE DATABASE ` + name); err != nil {
+	if _, err := db.ExecContext(t.Context(), `CREATE DATABASE `+name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := db.ExecContext(context.Background(), `DROP DATABASE ` + name + ` WITH (FORCE)`); err != nil {
+		if _, err := db.ExecContext(context.Background(), `DROP DATABASE `+name+` WITH (FORCE)`); err != nil {
 			t.Error(err)
 		}
 		db.Close()
@@ -279,6 +282,49 @@ func TestLostRaceRunsAgain(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(t.Context())
 		err := s.write(ctx, func(tx querier) error { cancel(); return sql.ErrTxDone })
-		equal(t, "error after the context", err, error(sql.ErrTxDone))
+		if !errors.Is(err, sql.ErrTxDone) {
+			t.Errorf("after the context: got %v, want %v", err, sql.ErrTxDone)
+		}
 	})
+}
+
+// Two transactions that wait for each other: the server ends one, which runs
+// again.
+func TestDeadlockRunsAgain(t *testing.T) {
+	s := openNew(t, newDSN["postgres"](t))
+	addTenant(t, s, "T0")
+	addTenant(t, s, "T1")
+	var locked, done sync.WaitGroup
+	locked.Add(2)
+	var runs atomic.Int32
+	for i := range 2 {
+		done.Go(func() {
+			first := true
+			err := s.write(t.Context(), func(tx querier) error {
+				runs.Add(1)
+				for step := range 2 {
+					id := fmt.Sprint("T", (i+step)%2)
+					if _, err := tx.exec(t.Context(), `UPDATE tenants SET epoch = epoch + 1 WHERE id = $1`, id); err != nil {
+						return err
+					}
+					if first && step == 0 {
+						first = false
+						locked.Done()
+						locked.Wait()
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	equal(t, "runs of two transactions", runs.Load(), int32(3))
+	list, err := s.Tenants(t.Context())
+	must(t, err)
+	for _, n := range list {
+		equal(t, "epoch of "+n.ID, n.Epoch, int64(3))
+	}
 }
