@@ -1,0 +1,335 @@
+package caddymodule
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-gate/sallyport/auth"
+	"github.com/sallyport-gate/sallyport/cidr"
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+func attemptsCommand() *cobra.Command {
+	cmd := onStore(leaf("attempts [REFERENCE]", "List refusals and sign-ins, or explain one by its reference", attempts))
+	cmd.Long = `Lists recorded refusals and sign-ins, newest first. With a reference, as it
+stands on a block page, it prints that record and how its decision went, step by
+step; case, spaces and missing dashes do not matter.
+
+With --follow it goes on and prints new records as they are stored, oldest
+first. A record whose count has grown is printed again. With --json each is a
+line of its own.`
+	cmd.Example = `  caddy sallyport attempts --tenant acme --since 24h --reason outside_networks
+  caddy sallyport attempts --address 203.0.113.0/24 --follow
+  caddy sallyport attempts SP-9D63-TBCC`
+	f := cmd.Flags()
+	f.String("tenant", "", "only of this tenant")
+	f.String("since", "", "only later than this: 24h, 7d, or a time (default with --follow: now)")
+	f.StringArray("reason", nil, "only with this reason; may be repeated")
+	f.StringArray("outcome", nil, "only blocked, would_block, refused or allowed; may be repeated")
+	f.String("address", "", "only from this address, CIDR or range")
+	f.Int("limit", 100, "how many; 0: all")
+	f.Bool("follow", false, "go on and print new ones as they come")
+	return cmd
+}
+
+// attemptView is an attempt in JSON, as the API shows it. What is not known is
+// null.
+type attemptView struct {
+	Reference   string       `json:"reference"`
+	Time        *string      `json:"time"`
+	Tenant      *string      `json:"tenant"` // short name
+	Host        string       `json:"host"`
+	Address     *string      `json:"address"` // a CIDR where addresses of a flood were counted together
+	Peer        *string      `json:"peer"`
+	Stage       gate.Stage   `json:"stage"`
+	Outcome     gate.Outcome `json:"outcome"`
+	Reason      gate.Reason  `json:"reason"`
+	Admin       *string      `json:"admin"` // login
+	AdminID     *string      `json:"admin_id"`
+	LoginHash   *string      `json:"login_hash"` // of what was typed and is nobody's login
+	Session     *string      `json:"session"`
+	Method      string       `json:"method"`
+	Path        string       `json:"path"`
+	UserAgent   string       `json:"user_agent"`
+	ListVersion int64        `json:"list_version"`
+	Count       int64        `json:"count"`
+	FirstTime   *string      `json:"first_time"`
+	LastTime    *string      `json:"last_time"`
+	Node        string       `json:"node"`
+
+	Explanation *explanationView `json:"explanation,omitempty"` // only where one is asked for
+}
+
+type explanationView struct {
+	Hops  []gate.Hop `json:"hops"`
+	Check *checkView `json:"check"` // by the list that was in force; null: none was asked, or it is gone
+	Steps []stepView `json:"steps"`
+}
+
+type stepView struct {
+	Name   string `json:"name"`
+	Detail string `json:"detail"`
+}
+
+func (c *call) viewAttempt(a *gate.Attempt) attemptView {
+	return attemptView{
+		Reference: a.Reference, Time: stampOrNull(a.FirstTime), Tenant: present(c.slug(a.Tenant)), Host: a.Host,
+		Address: present(seenFrom(a)), Peer: present(addrText(a.Peer)), Stage: a.Stage, Outcome: a.Outcome, Reason: a.Reason,
+		Admin: present(cmp.Or(a.Login, a.Admin)), AdminID: present(a.Admin), LoginHash: present(a.LoginHash), Session: present(a.Session),
+		Method: a.Method, Path: a.Path, UserAgent: a.UserAgent, ListVersion: a.ListVersion, Count: a.Count,
+		FirstTime: stampOrNull(a.FirstTime), LastTime: stampOrNull(a.LastTime), Node: a.Node,
+	}
+}
+
+// seenFrom is the address of an attempt, or the network it was folded into.
+func seenFrom(a *gate.Attempt) string {
+	if a.Address.IsValid() && a.Bits < a.Address.BitLen() {
+		return netip.PrefixFrom(a.Address, a.Bits).Masked().String()
+	}
+	return addrText(a.Address)
+}
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func attempts(c *call) error {
+	if c.arg(0) != "" {
+		return explainAttempt(c)
+	}
+	f, err := c.attemptFilter()
+	if err != nil {
+		return err
+	}
+	return c.with(func() error {
+		if c.text("tenant") != "" {
+			t, err := c.tenant(c.text("tenant"))
+			if err != nil {
+				return err
+			}
+			f.Tenant = t.ID
+		}
+		if c.on("follow") {
+			return c.follow(f)
+		}
+		list, err := c.Attempts(c.ctx(), c.by, f)
+		if err != nil {
+			return err
+		}
+		views := make([]attemptView, len(list))
+		for i := range list {
+			views[i] = c.viewAttempt(&list[i])
+		}
+		return c.print(items[attemptView]{views}, func(w io.Writer) {
+			row(w, attemptHeader...)
+			for i := range list {
+				row(w, c.attemptCells(&list[i])...)
+			}
+			if f.Limit > 0 && len(list) == f.Limit {
+				line(w, "These are the newest %d: there may be more, see --limit and --since.", f.Limit)
+			}
+		})
+	})
+}
+
+var attemptHeader = []any{"TIME", "TENANT", "ADDRESS", "OUTCOME", "REASON", "COUNT", "ADMIN", "REQUEST", "REFERENCE", "NODE"}
+
+func (c *call) attemptCells(a *gate.Attempt) []any {
+	return []any{
+		stamp(a.FirstTime), c.slug(a.Tenant), seenFrom(a), a.Outcome, a.Reason, a.Count, who(a),
+		a.Method + " " + a.Host + a.Path, a.Reference, a.Node,
+	}
+}
+
+// who is the admin of an attempt, as far as it is known.
+func who(a *gate.Attempt) string {
+	if a.LoginHash != "" {
+		return "nobody's login"
+	}
+	return cmp.Or(a.Login, a.Admin)
+}
+
+// attemptFilter reads the flags; the tenant is left to who has the store.
+func (c *call) attemptFilter() (f gate.AttemptFilter, err error) {
+	if f.Limit, err = c.limit(); err != nil {
+		return f, err
+	}
+	if f.Since, err = c.moment("since", -1); err != nil {
+		return f, err
+	}
+	for _, text := range c.list("reason") {
+		if !slices.Contains(gate.Reasons, gate.Reason(text)) {
+			return f, usage("there is no reason %q: %s", text, joined(gate.Reasons))
+		}
+		f.Where = append(f.Where, gate.Condition{Field: gate.FieldReason, Value: text})
+	}
+	for _, text := range c.list("outcome") {
+		if !slices.Contains(gate.Outcomes, gate.Outcome(text)) {
+			return f, usage("there is no outcome %q: %s", text, joined(gate.Outcomes))
+		}
+		f.Where = append(f.Where, gate.Condition{Field: gate.FieldOutcome, Value: text})
+	}
+	if c.given("address") {
+		r, _, err := cidr.Parse(c.text("address"))
+		if err != nil {
+			return f, usage("--address %w", err)
+		}
+		for _, p := range r.Prefixes() {
+			f.Where = append(f.Where, gate.Condition{Field: gate.FieldAddress, Range: p})
+		}
+	}
+	return f, nil
+}
+
+func joined[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for i, w := range words {
+		texts[i] = string(w)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// Pace of following, and how far back it looks for records that still grow.
+const (
+	followEvery = 500 * time.Millisecond
+	followBack  = 30 * time.Second
+)
+
+// follow prints records as they are stored, until the command is interrupted.
+func (c *call) follow(f gate.AttemptFilter) error {
+	ctx, stop := signal.NotifyContext(c.ctx(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if f.Since.IsZero() {
+		f.Since = time.Now()
+	}
+	f.Limit = 0
+	printed := map[string]int64{} // counts, by reference
+	if !c.on("json") {
+		c.cmd.Println(printable(followLine(attemptHeader)))
+	}
+	for {
+		list, err := c.Attempts(ctx, c.by, f)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		current := make(map[string]int64, len(list))
+		for i := range slices.Backward(list) {
+			a := &list[i]
+			current[a.Reference] = a.Count
+			if printed[a.Reference] != a.Count {
+				if err := c.printFollowed(a); err != nil {
+					return err
+				}
+			}
+		}
+		printed = current
+		if back := time.Now().Add(-followBack); back.After(f.Since) {
+			f.Since = back
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(followEvery):
+		}
+	}
+}
+
+func (c *call) printFollowed(a *gate.Attempt) error {
+	out := c.cmd.OutOrStdout()
+	if c.on("json") {
+		return json.NewEncoder(out).Encode(c.viewAttempt(a))
+	}
+	_, err := fmt.Fprintln(out, printable(followLine(c.attemptCells(a))))
+	return err
+}
+
+// followLine parts cells by two spaces: columns cannot be aligned with lines
+// that have not come yet.
+func followLine(cells []any) string {
+	texts := make([]string, len(cells))
+	for i, cell := range cells {
+		if texts[i] = fmt.Sprint(cell); texts[i] == "" {
+			texts[i] = "-"
+		}
+	}
+	return strings.Join(texts, "  ")
+}
+
+func explainAttempt(c *call) error {
+	for _, flag := range []string{"since", "reason", "outcome", "address", "limit", "follow"} {
+		if c.given(flag) {
+			return usage("--%s does not go with a reference", flag)
+		}
+	}
+	reference, err := auth.ParseReference(c.arg(0))
+	if err != nil {
+		return usage("%q: %w", c.arg(0), err)
+	}
+	return c.with(func() error {
+		tenant := ""
+		if c.text("tenant") != "" {
+			t, err := c.tenant(c.text("tenant"))
+			if err != nil {
+				return err
+			}
+			tenant = t.ID
+		}
+		e, err := c.Explain(c.ctx(), c.by, tenant, reference)
+		if err := missing(err, "attempt", reference, "attempts"); err != nil {
+			return err
+		}
+		return c.printExplanation(e)
+	})
+}
+
+func (c *call) printExplanation(e *gate.Explanation) error {
+	view := c.viewAttempt(&e.Attempt)
+	view.Explanation = &explanationView{Hops: orEmpty(e.Attempt.Hops), Steps: []stepView{}}
+	if e.Check != nil {
+		check := viewCheck(e.Check)
+		view.Explanation.Check = &check
+	}
+	for _, s := range e.Steps {
+		view.Explanation.Steps = append(view.Explanation.Steps, stepView(s))
+	}
+	return c.print(view, func(w io.Writer) {
+		a := &e.Attempt
+		row(w, "reference", a.Reference)
+		row(w, "time", stamp(a.FirstTime))
+		row(w, "last time", stamp(a.LastTime))
+		row(w, "count", a.Count)
+		row(w, "tenant", c.slug(a.Tenant))
+		row(w, "host", a.Host)
+		row(w, "address", seenFrom(a))
+		row(w, "peer", addrText(a.Peer))
+		row(w, "stage", a.Stage)
+		row(w, "outcome", a.Outcome)
+		row(w, "reason", a.Reason)
+		row(w, "admin", who(a))
+		row(w, "request", a.Method+" "+a.Path)
+		row(w, "user agent", a.UserAgent)
+		row(w, "list version", a.ListVersion)
+		row(w, "node", a.Node)
+		line(w, "")
+		for _, s := range e.Steps {
+			row(w, s.Name, s.Detail)
+		}
+	})
+}

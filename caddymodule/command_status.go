@@ -1,0 +1,140 @@
+package caddymodule
+
+import (
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
+	"github.com/sallyport-gate/sallyport/internal/store"
+)
+
+func statusCommand() *cobra.Command {
+	cmd := onStore(leaf("status", "Show the store, and for every node what it saw and what is stored", status))
+	cmd.Long = `Shows the store and the ledger: for every start of every node, how many attempts
+it saw, how many of them are stored, were deleted when their retention ended, or
+are lost because the program was killed before it could store them. What a
+running node saw last is stored within a second.`
+	return cmd
+}
+
+func migrateCommand() *cobra.Command {
+	cmd := onStore(leaf("migrate", "Make the store's tables, or bring those of an older program up to date", migrate))
+	cmd.Long = `Makes the tables of a store, or brings those that an older program made up to
+date. Migrations only go forward; nodes of the version before this one go on
+working during and after it.`
+	return cmd
+}
+
+func auditCommands() *cobra.Command {
+	verify := onStore(leaf("verify", "Check the chain of the change log; exit status 1 if it is broken", verifyChanges))
+	return group(&cobra.Command{Use: "audit", Short: "The change log"}, verify)
+}
+
+type statusView struct {
+	Store    string       `json:"store"`
+	Schema   string       `json:"schema"`   // always current: a store with other tables is not opened
+	Position int64        `json:"position"` // of the newest change
+	Tenants  int          `json:"tenants"`
+	Ledgers  []ledgerView `json:"ledgers"`
+}
+
+type ledgerView struct {
+	Node     string  `json:"node"`
+	Started  *string `json:"started"`
+	Finished bool    `json:"finished"`
+	Seen     int64   `json:"seen"`
+	Stored   int64   `json:"stored"`
+	Deleted  int64   `json:"deleted"`
+	Waiting  int64   `json:"waiting"` // of a running node
+	Lost     int64   `json:"lost"`
+}
+
+func viewLedger(l *gate.Ledger) ledgerView {
+	v := ledgerView{l.Node, stampOrNull(l.Started), l.Finished, l.Seen, l.Stored, l.Deleted, 0, l.Lost}
+	if !l.Finished {
+		v.Seen = max(l.Seen, l.Stored+l.Deleted) // a sign-in is stored before the account that counts it
+		v.Waiting = v.Seen - l.Stored - l.Deleted
+	}
+	return v
+}
+
+func status(c *call) error {
+	return c.with(func() error {
+		s := c.Status(c.ctx())
+		ledgers, err := c.store.Ledgers(c.ctx())
+		if err != nil {
+			return err
+		}
+		v := statusView{Store: store.Redact(c.at.dsn), Schema: "current", Position: s.Position, Tenants: s.Tenants, Ledgers: []ledgerView{}}
+		for i := range ledgers {
+			v.Ledgers = append(v.Ledgers, viewLedger(&ledgers[i]))
+		}
+		return c.print(v, func(w io.Writer) {
+			row(w, "store", v.Store)
+			row(w, "tables", "up to date")
+			row(w, "changes", v.Position)
+			row(w, "tenants", v.Tenants)
+			line(w, "")
+			row(w, "NODE", "STARTED", "STATE", "SEEN", "STORED", "DELETED", "WAITING", "LOST")
+			for i := range v.Ledgers {
+				l := &v.Ledgers[i]
+				row(w, l.Node, stamp(ledgers[i].Started), ledgerState(l.Finished), l.Seen, l.Stored, l.Deleted, l.Waiting, l.Lost)
+			}
+		})
+	})
+}
+
+// ledgerState: a node that was killed closes its account at its next start, so
+// one that is open does not prove that it runs.
+func ledgerState(finished bool) string {
+	if finished {
+		return "ended"
+	}
+	return "running, or killed"
+}
+
+func migrate(c *call) error {
+	p, err := c.find()
+	if err != nil {
+		return err
+	}
+	nothing := func() error { return nil }
+	migrated := !p.exists()
+	if !migrated {
+		err := c.open(p, false, nothing)
+		if migrated = errors.Is(err, store.ErrNeedsMigration); err != nil && !migrated {
+			return err
+		}
+	}
+	if migrated {
+		if err := c.open(p, true, nothing); err != nil {
+			return err
+		}
+	}
+	view := struct {
+		Store    string `json:"store"`
+		Migrated bool   `json:"migrated"`
+	}{store.Redact(p.dsn), migrated}
+	return c.print(view, func(w io.Writer) {
+		if migrated {
+			line(w, "The store %s is up to date now.", view.Store)
+		} else {
+			line(w, "The store %s was up to date already.", view.Store)
+		}
+	})
+}
+
+func verifyChanges(c *call) error {
+	return c.with(func() error {
+		n, err := c.VerifyChanges(c.ctx())
+		if err != nil {
+			return err
+		}
+		view := struct {
+			Verified int64 `json:"verified"`
+		}{n}
+		return c.print(view, func(w io.Writer) { line(w, "The chain holds: %d changes verified.", n) })
+	})
+}
