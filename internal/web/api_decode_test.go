@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -90,7 +91,7 @@ func TestDecodeJSON(t *testing.T) {
 // checkProblem compares status and the one field of a problem.
 func checkProblem(t *testing.T, err error, status int, field, code string) {
 	t.Helper()
-	p, ok := err.(problem)
+	p, ok := errors.AsType[problem](err)
 	if !ok {
 		t.Fatalf("got %v, want a problem", err)
 	}
@@ -155,7 +156,7 @@ func FuzzDecodeJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var got, want decoded
 		if err := decodeJSON(data, &got); err != nil {
-			if p, ok := err.(problem); !ok || p.Status < 400 || p.Status > 499 || p.Detail == "" {
+			if p, ok := errors.AsType[problem](err); !ok || p.Status < 400 || p.Status > 499 || p.Detail == "" {
 				t.Fatalf("got %#v", err)
 			}
 			return

@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -146,9 +145,6 @@ func (c *call) conflict(err error) error {
 	return p
 }
 
-// indexed is what the fields of an entry begin with where it is one of many.
-var indexed = regexp.MustCompile(`^entries\[\d+\]\.`)
-
 func postEntry(c *call) (any, error) {
 	var body struct {
 		writtenEntry
@@ -168,13 +164,27 @@ func postEntry(c *call) (any, error) {
 	}
 	done, err := c.h.door.AddNetwork(c.Context(), c.actor, c.tenant, draft, body.Accept, c.h.door.Source.Trusted)
 	if err != nil {
-		p := c.h.errorProblem(err)
-		for i := range p.Errors {
-			p.Errors[i].Field = indexed.ReplaceAllString(p.Errors[i].Field, "")
-		}
-		return nil, p
+		return nil, c.ofEntry(err)
 	}
 	return showAdded(done), nil
+}
+
+// ofEntry names the fields of an entry that was not added, which to gate would
+// have been the last of the list, as they were sent.
+func (c *call) ofEntry(err error) error {
+	p := c.h.errorProblem(err)
+	if len(p.Errors) == 0 {
+		return p
+	}
+	l, readErr := c.h.door.Networks(c.Context(), c.actor, c.tenant)
+	if readErr != nil {
+		return readErr
+	}
+	at := fmt.Sprintf("entries[%d].", len(l.Entries))
+	for i := range p.Errors {
+		p.Errors[i].Field = strings.TrimPrefix(p.Errors[i].Field, at)
+	}
+	return p
 }
 
 // showAdded shows an edit that added one entry, the last: with the warnings

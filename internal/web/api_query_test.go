@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -64,7 +65,7 @@ func TestQueryRefused(t *testing.T) {
 
 func TestQueryNamesEverythingWrong(t *testing.T) {
 	_, _, _, err := readQuery("limit=0&since=x&reason=y&cursor=z")
-	p, ok := err.(problem)
+	p, ok := errors.AsType[problem](err)
 	if !ok {
 		t.Fatalf("got %v, want a problem", err)
 	}
@@ -112,7 +113,7 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		filter, limit, from, err := readQuery(raw)
 		if err != nil {
-			if p, ok := err.(problem); !ok || p.Status != 400 || p.Detail == "" {
+			if p, ok := errors.AsType[problem](err); !ok || p.Status != 400 || p.Detail == "" {
 				t.Fatalf("got %#v", err)
 			}
 			return
