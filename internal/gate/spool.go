@@ -72,7 +72,7 @@ func (s *spool) count(seen int64) {
 }
 
 // add appends attempts. A record that has grown is appended again: the last
-// line of a reference counts.
+// line of a record counts.
 func (s *spool) add(list []Attempt) error {
 	if s.dir == "" || len(list) == 0 {
 		return nil
@@ -187,18 +187,23 @@ func readSpool(path string) ([]Attempt, error) {
 		return nil, err
 	}
 	defer f.Close()
-	last := map[string]int{}
+	type key struct {
+		reference string
+		first     int64
+	}
+	last := map[key]int{}
 	var out []Attempt
 	for dec := json.NewDecoder(f); ; {
 		var a Attempt
 		if dec.Decode(&a) != nil {
 			return out, nil
 		}
-		if i, ok := last[a.Reference]; ok {
+		k := key{a.Reference, a.FirstTime.UnixMicro()}
+		if i, ok := last[k]; ok {
 			out[i] = a
 			continue
 		}
-		last[a.Reference] = len(out)
+		last[k] = len(out)
 		out = append(out, a)
 	}
 }

@@ -29,7 +29,7 @@ func putAttempts(ctx context.Context, tx querier, batch []gate.Attempt) error {
 			INSERT INTO attempts (reference, tenant, host, address, bits, net, peer, hops, stage, outcome, reason, admin, login_hash,
 				session, method, path, user_agent, list_version, count, first_time, last_time, node, boot) VALUES`,
 		tail: `
-			ON CONFLICT (reference) DO UPDATE SET
+			ON CONFLICT (reference, first_time) DO UPDATE SET
 				count = CASE WHEN attempts.count < excluded.count THEN excluded.count ELSE attempts.count END,
 				last_time = CASE WHEN attempts.last_time < excluded.last_time THEN excluded.last_time ELSE attempts.last_time END
 			WHERE attempts.count < excluded.count OR attempts.last_time < excluded.last_time`,
@@ -47,9 +47,9 @@ func putAttempts(ctx context.Context, tx querier, batch []gate.Attempt) error {
 // and keeps the furthest state of each, since one statement can store only one.
 func distinct(batch []gate.Attempt) []gate.Attempt {
 	batch = slices.SortedFunc(slices.Values(batch), func(a, b gate.Attempt) int {
-		return cmp.Or(cmp.Compare(a.Reference, b.Reference), cmp.Compare(b.Count, a.Count), b.LastTime.Compare(a.LastTime))
+		return cmp.Or(cmp.Compare(a.Reference, b.Reference), a.FirstTime.Compare(b.FirstTime), cmp.Compare(b.Count, a.Count), b.LastTime.Compare(a.LastTime))
 	})
-	return slices.CompactFunc(batch, func(a, b gate.Attempt) bool { return a.Reference == b.Reference })
+	return slices.CompactFunc(batch, func(a, b gate.Attempt) bool { return a.Reference == b.Reference && a.FirstTime.Equal(b.FirstTime) })
 }
 
 // netBytes is the network that a record is grouped in, gate.NetworkOf its
@@ -92,14 +92,14 @@ func (s *Store) Attempts(ctx context.Context, f gate.AttemptFilter) ([]gate.Atte
 }
 
 // Attempt returns a record by its reference, of any tenant where tenant is
-// empty, or gate.ErrNotFound.
+// empty, or gate.ErrNotFound. Of two that have met, it is the newer one.
 func (s *Store) Attempt(ctx context.Context, tenant, reference string) (*gate.Attempt, error) {
 	var w where
 	w.and(`a.reference = ` + w.arg(reference))
 	if tenant != "" {
 		w.and(`a.tenant = ` + w.arg(tenant))
 	}
-	a, err := scanAttempt(s.read().row(ctx, `SELECT `+attemptColumns+attemptTables+w.String(), w.args...))
+	a, err := scanAttempt(s.read().row(ctx, `SELECT `+attemptColumns+attemptTables+w.String()+` ORDER BY a.first_time DESC LIMIT 1`, w.args...))
 	if err != nil {
 		return nil, found(err)
 	}

@@ -49,6 +49,25 @@ func TestPutAttempts(t *testing.T) {
 	})
 }
 
+// References have 35 bits of chance, so among many records two have the same:
+// neither loses its count to the other.
+func TestReferencesThatMeet(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		older, newer := attempt("SP-1", "ACME", epoch), attempt("SP-1", "ACME", epoch.Add(time.Hour))
+		older.Count, newer.Count = 7, 2
+		putAll(t, s, older, newer)
+		putAll(t, s, older)
+		list, err := s.Attempts(t.Context(), gate.AttemptFilter{Tenant: "ACME"})
+		must(t, err)
+		if len(list) != 2 || list[0].Count != 2 || list[1].Count != 7 {
+			t.Errorf("got %+v, want both", list)
+		}
+		got, err := s.Attempt(t.Context(), "ACME", "SP-1")
+		must(t, err)
+		equal(t, "the one that is found", got.Count, newer.Count)
+	})
+}
+
 // Storing twice, late or in the wrong order changes nothing.
 func TestAttemptsMoveForward(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {

@@ -91,8 +91,8 @@ func (s *Store) DeleteAttempts(ctx context.Context, before time.Time, limit int)
 			err = row.Scan(&g.boot, &g.count)
 			return g, err
 		}, `
-			DELETE FROM attempts WHERE last_time < $1 AND reference IN (
-				SELECT reference FROM attempts WHERE first_time < $1 AND last_time < $1 ORDER BY first_time, reference LIMIT $2)
+			DELETE FROM attempts WHERE last_time < $1 AND (reference, first_time) IN (
+				SELECT reference, first_time FROM attempts WHERE first_time < $1 AND last_time < $1 ORDER BY first_time, reference LIMIT $2)
 			RETURNING boot, count`, micro(before), orAll(limit))
 		if err != nil {
 			return err

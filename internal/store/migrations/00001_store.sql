@@ -163,7 +163,7 @@ CREATE INDEX sessions_expires ON sessions (expires);
 CREATE INDEX sessions_revoked ON sessions (tenant, expires) WHERE revoked;
 
 CREATE TABLE attempts (
-	reference    TEXT   PRIMARY KEY,
+	reference    TEXT   NOT NULL, -- 35 bits of chance: among many, two meet
 	tenant       TEXT   NOT NULL, -- outlives the tenant
 	host         TEXT   NOT NULL,
 	address      BYTEA,
@@ -185,7 +185,8 @@ CREATE TABLE attempts (
 	first_time   BIGINT NOT NULL, -- never changes, so lists are ordered by it
 	last_time    BIGINT NOT NULL,
 	node         TEXT   NOT NULL,
-	boot         TEXT   NOT NULL
+	boot         TEXT   NOT NULL,
+	PRIMARY KEY (reference, first_time)
 );
 CREATE INDEX attempts_tenant ON attempts (tenant, first_time, reference);
 CREATE INDEX attempts_first_time ON attempts (first_time, reference);
