@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -108,10 +109,20 @@ func (c *call) answer(e endpoint) (_ any, err error) {
 	if c.query, err = parseQuery(c.URL.RawQuery, e.params); err != nil {
 		return nil, err
 	}
-	if e.body == 0 && c.ContentLength != 0 {
+	if e.body == 0 && hasBody(c.Request) {
 		return nil, malformed.problem("this call takes no body")
 	}
 	return e.do(c)
+}
+
+// hasBody reports whether there is a body. Its length is often not known
+// beforehand: over HTTP/3 not even where there is none.
+func hasBody(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength > 0
+	}
+	n, _ := io.ReadFull(r.Body, make([]byte, 1))
+	return n > 0
 }
 
 // read reads the body.

@@ -1,6 +1,9 @@
 package web
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
@@ -141,6 +144,22 @@ func TestAPIMalformed(t *testing.T) {
 	}
 	if calls < 12 {
 		t.Errorf("only %d calls", calls)
+	}
+}
+
+// TestAPIUnknownLength sends bodies of a length that is not declared, as every
+// request over HTTP/3 does that has none.
+func TestAPIUnknownLength(t *testing.T) {
+	s := newAPISite(t)
+	for body, status := range map[string]int{"": 200, "{}": 400} {
+		r := httptest.NewRequest(http.MethodGet, "http://acme.example/_sallyport/api/v1/me", io.NopCloser(strings.NewReader(body)))
+		r.RemoteAddr = "127.0.0.1:4711"
+		r.Header.Set("X-Forwarded-For", apiInside)
+		r.AddCookie(&http.Cookie{Name: auth.SessionCookie, Value: s.tokens["member"]})
+		w := httptest.NewRecorder()
+		if s.serve(w, r); r.ContentLength != -1 || w.Code != status {
+			t.Errorf("%q of length %d: got %d %s, want %d", body, r.ContentLength, w.Code, w.Body, status)
+		}
 	}
 }
 
