@@ -224,6 +224,30 @@ func (d *Door) session(t *tenantState, q *Request, dec Decision, claims auth.Cla
 	return dec.pass()
 }
 
+// Entry returns the narrowest entry of the list in force that admits the
+// visitor, and counts for the admin where one is signed in; nil: none does. It
+// is for showing, and reads the snapshot: also while the store is away.
+func (d *Door) Entry(q *Request, dec *Decision) *Network {
+	if dec.Tenant == nil {
+		return nil
+	}
+	t := d.snap.byID(dec.Tenant.ID)
+	if t == nil {
+		return nil
+	}
+	var found *Network
+	for i := range t.networks {
+		n := &t.networks[i]
+		switch {
+		case !n.Range.Contains(q.Address.Addr), !n.Admits(dec.Now),
+			dec.Admin != nil && d.Rules.Bind != BindOff && !n.For(dec.Admin.Role, dec.Admin.ID):
+		case found == nil || found.Range.Covers(n.Range):
+			found = n
+		}
+	}
+	return found
+}
+
 // notForAdmin is the end of a decision about an address that the list admits,
 // but not for this admin.
 func (d *Door) notForAdmin(t *tenantState, q *Request, dec Decision) Decision {

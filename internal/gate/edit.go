@@ -355,7 +355,9 @@ func (b *builder) times(at string, n *Network) {
 	}
 }
 
-// people checks whom the entry counts for. Admins may be written by login.
+// people checks whom the entry counts for. Admins may be written by login. Who
+// stood in the entry before may be gone by now, and must not stand in the way of
+// other edits.
 func (b *builder) people(at string, d *Draft, n *Network) {
 	for _, r := range d.Roles {
 		if !slices.Contains(Roles, r) {
@@ -367,6 +369,10 @@ func (b *builder) people(at string, d *Draft, n *Network) {
 		i := slices.IndexFunc(b.admins, func(a Admin) bool {
 			return a.ID == name || CanonicalLogin(a.Login) == CanonicalLogin(name)
 		})
+		if old := b.byID[d.ID]; i < 0 && old != nil && slices.Contains(old.Admins, name) {
+			n.Admins = append(n.Admins, name)
+			continue
+		}
 		if i < 0 {
 			b.bad.add(at+"admins", "unknown", "there is no admin %q", shorten(name, 80))
 			continue

@@ -170,6 +170,43 @@ func TestPutNetworksKeepsWhatStays(t *testing.T) {
 	}
 }
 
+func TestRemovedAdminInAnEntry(t *testing.T) {
+	w := newWorld(t)
+	w.person("li.na", gate.RoleOwner)
+	w.person("wu.min", gate.RoleMember)
+	w.add("acme", gate.Draft{Range: "198.51.100.16/28", Label: "hotel", Enabled: true, Admins: []string{"wu.min"}})
+	if err := w.RemoveAdmin(t.Context(), command, w.acme.ID, "wu.min"); err != nil {
+		t.Fatal(err)
+	}
+	w.add("acme", gate.Draft{Range: "192.0.2.0/26", Label: "branch", Enabled: true})
+	if _, err := w.login(w.from("198.51.100.17"), "li.na", password("li.na")); refusal(err) != "bad_credentials" {
+		t.Errorf("the entry of somebody who is gone admits another: %v", err)
+	}
+}
+
+func TestEntry(t *testing.T) {
+	w := newWorld(t)
+	w.person("li.na", gate.RoleOwner)
+	w.add("acme", gate.Draft{Range: "203.0.113.0/28", Label: "narrower", Enabled: true})
+	w.add("acme", gate.Draft{Range: inside, Label: "narrowest, of members", Enabled: true, Roles: []gate.Role{gate.RoleMember}})
+	label := func(q *gate.Request) string {
+		dec := w.door.Decide(q)
+		if n := w.door.Entry(q, &dec); n != nil {
+			return n.Label
+		}
+		return ""
+	}
+	if got := label(w.from(inside)); got != "narrowest, of members" {
+		t.Errorf("before sign-in: got %q", got)
+	}
+	if got := label(w.with(w.from(inside), w.signIn(inside, "li.na"))); got != "narrower" {
+		t.Errorf("as owner: got %q", got)
+	}
+	if got := label(w.from(outside)); got != "" {
+		t.Errorf("outside: got %q", got)
+	}
+}
+
 func TestConcurrentEdits(t *testing.T) {
 	w := newWorld(t)
 	base := w.list()

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -36,11 +35,9 @@ func (h *Handler) homePage(w http.ResponseWriter, r *http.Request, v Visit) {
 		d.Enrol = d.link(enrolPath)
 	}
 	if dec.Pass == gate.ByNetwork {
-		// As in getMe: a member may not read the list, but may know what lets
-		// it in. While the store is away the page is shown without.
-		system := gate.Actor{Kind: gate.ActorSystem}
-		if check, err := h.door.Check(r.Context(), system, dec.Tenant.ID, address, time.Time{}); err == nil && check.Entry != nil {
-			d.Network = check.Entry.Label
+		// A member may not read the list, but may know what lets it in.
+		if n := h.door.Entry(v.Request, dec); n != nil {
+			d.Network = n.Label
 		}
 	}
 	render(w, r, http.StatusOK, "home", d)
