@@ -71,9 +71,8 @@ func group(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
 // usage line: WORD is required, [WORD] is not.
 func leaf(use, short string, run func(*call) error) *cobra.Command {
 	return &cobra.Command{
-		Use:                   use,
-		Short:                 short,
-		DisableFlagsInUseLine: !strings.Contains(use, "["),
+		Use:   use,
+		Short: short,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return report(cmd, checkArgs(strings.Fields(use)[1:], args))
 		},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/rogpeppe/go-internal/testscript"
 	_ "modernc.org/sqlite"
 
@@ -55,6 +57,7 @@ func caddyPath(t *testing.T) string {
 //	                          on standard error for 1 and 2 (with +: more), else none
 //	json PATH [VALUE]         the value in standard output, such as items.0.slug; without
 //	                          VALUE it has to be there
+//	await FILE TEXT           waits until the file has the text
 //	attempt, signin           put a record into s.db, see the functions
 //	sql FILE STATEMENT        alters a SQLite file behind the program's back
 func TestCommands(t *testing.T) {
@@ -73,6 +76,7 @@ func TestCommands(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":  cmdStatus,
 			"json":    cmdJSON,
+			"await":   cmdAwait,
 			"attempt": cmdAttempt,
 			"signin":  cmdSignIn,
 			"sql":     cmdSQL,
@@ -147,6 +151,18 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await FILE TEXT")
+	}
+	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(20 * time.Millisecond) {
+		if text, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(text), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s did not get %q", args[0], args[1])
+}
+
 // openStore opens s.db of a script.
 func openStore(ts *testscript.TestScript) (*store.Store, *gate.Gate, context.Context) {
 	ctx := context.Background()
@@ -218,5 +234,63 @@ func cmdSQL(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if n, err := res.RowsAffected(); err == nil && n == 0 && !strings.HasPrefix(args[1], "DROP") {
 		ts.Fatalf("%s", fmt.Sprint("no row was altered by ", args[1]))
+	}
+}
+
+// TestCommandsPostgres goes from an empty database to a tenant, as an operator
+// would, and looks for the password in what is printed.
+func TestCommandsPostgres(t *testing.T) {
+	t.Parallel()
+	server := os.Getenv("SALLYPORT_TEST_POSTGRES")
+	if server == "" {
+		t.Skip("SALLYPORT_TEST_POSTGRES names no server")
+	}
+	db, err := sql.Open("pgx", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	name := "commands_" + strings.ToLower(gate.NewID())
+	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = db.Exec("DROP DATABASE " + name + " WITH (FORCE)") })
+	dsn, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn.Path = "/" + name
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bin := caddyPath(t)
+	for _, c := range []struct {
+		args   string
+		status int
+		want   string
+	}{
+		{"status", 1, "run 'caddy sallyport migrate'"},
+		{"tenant add acme", 1, "run 'caddy sallyport migrate'"},
+		{"migrate", 0, "is up to date now"},
+		{"migrate", 0, "was up to date already"},
+		{"tenant add acme", 0, "Added the tenant acme"},
+		{"network add acme 203.0.113.0/24 --label HQ", 0, "version 2"},
+		{"tenant set acme --mode enforced", 0, "enforced"},
+		{"check acme 203.0.113.7", 0, "is admitted"},
+		{"check acme 198.51.100.7", 3, "is not admitted"},
+		{"status --json", 0, `"tenants": 1`},
+		{"audit verify", 0, "3 changes verified"},
+	} {
+		args := append([]string{"sallyport"}, strings.Fields(c.args)...)
+		cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "caddy"), append(args, "--store", dsn.String(), "--secret-file", secret)...)
+		cmd.Args[0] = "caddy"
+		out, err := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != c.status || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s: got status %d, %v, %s; want %d and %q", c.args, got, err, out, c.status, c.want)
+		}
+		if password, ok := dsn.User.Password(); ok && strings.Contains(string(out), password) {
+			t.Errorf("%s prints the password: %s", c.args, out)
+		}
 	}
 }

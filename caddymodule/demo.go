@@ -24,7 +24,7 @@ import (
 )
 
 // demoReadyWithin bounds how long the demo waits for its own certificates.
-const demoReadyWithin = 30 * time.Second
+const demoReadyWithin = time.Minute
 
 func demoCommand() *cobra.Command {
 	cmd := leaf("demo", "Run the whole product with two sample tenants, until Ctrl-C", runDemo)
