@@ -12,15 +12,21 @@
 //
 // Every variant is measured in short rounds that take turns with those of all
 // others, and is compared with the bare proxy of the same round, so that what
-// else the machine does hits all alike. Figures are medians over the rounds:
+// else the machine does hits all alike. Figures are medians over the rounds, CPU
+// is the mean:
 //
 //   - req/s: with -connections, each of which sends its next request when the
 //     last was answered. This saturates the machine, the load included.
 //   - ratio: of these to the bare proxy's, with its lower and upper quartile.
 //   - added p50, p99: with one connection, how much longer the request took than
 //     through the bare proxy. With more it would be the time in the queue.
-//   - CPU: of the whole program, in microseconds for each request, by its own
+//   - CPU: of the whole program for each request, by its own
 //     metric process_cpu_seconds_total. It depends least on other load.
+//
+// Everybody sends the same request, with a session cookie of the same length: the
+// gate's, or one of the console's own; visitors who are refused send none. The
+// variant with request_header shows what it takes to tell the console as much as
+// Sallyport does, without deciding anything.
 //
 // After the refusals it looks up that the store counted every one, and fails
 // when it did not. Aims that are missed are named and are no failure: a busy
@@ -40,8 +46,9 @@ import (
 	"time"
 )
 
-// rounds is how often every variant is measured.
-const rounds = 10
+// roundTime is how long each variant is measured in one round: short, so that
+// its ratio compares what was measured within a few seconds.
+const roundTime = 200 * time.Millisecond
 
 // options are the flags.
 type options struct {
@@ -50,6 +57,10 @@ type options struct {
 	only        *regexp.Regexp
 	json        bool
 	profiles    string // folder; empty: none
+}
+
+func (o options) rounds() int {
+	return int(o.seconds * float64(time.Second) / float64(roundTime))
 }
 
 func main() {
@@ -140,11 +151,10 @@ func measure(ctx context.Context, p *program, variants []*variant, o options) (*
 			return nil, fmt.Errorf("%s: %w", v.name, err)
 		}
 	}
-	slot := time.Duration(o.seconds * float64(time.Second) / rounds)
-	for round := range rounds {
+	for round := range o.rounds() {
 		for i := range variants {
 			v := variants[(i+round)%len(variants)]
-			if err := v.measure(ctx, p, o.connections, slot); err != nil {
+			if err := v.measure(ctx, p, o.connections); err != nil {
 				return nil, fmt.Errorf("%s: %w", v.name, err)
 			}
 		}

@@ -65,7 +65,7 @@ var aims = []aim{
 
 // newReport works out the figures; the first variant is the bare proxy.
 func newReport(variants []*variant, cores int, o options) *report {
-	r := &report{Cores: cores, Connections: o.connections, Rounds: rounds, Seconds: o.seconds}
+	r := &report{Cores: cores, Connections: o.connections, Rounds: o.rounds(), Seconds: o.seconds}
 	byName := map[string]*variant{}
 	bare := variants[0]
 	for _, v := range variants {
@@ -167,7 +167,7 @@ func (r *report) json(w io.Writer) error {
 }
 
 func (r *report) table(out io.Writer) error {
-	fmt.Fprintf(out, "%d cores, %d connections, %d rounds of %.1f s for each variant\n\n", r.Cores, r.Connections, r.Rounds, r.Seconds/float64(r.Rounds))
+	fmt.Fprintf(out, "%d cores, %d connections, %d rounds of %s for each variant\n\n", r.Cores, r.Connections, r.Rounds, roundTime)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "req/s\tratio\tquartiles\tadded p50\tadded p99\tCPU\t  variant")
 	for _, v := range r.Rows {

@@ -14,6 +14,7 @@ import (
 // Names that the report looks up.
 const (
 	bareProxy   = "reverse_proxy"
+	sayingMuch  = "request_header, 7 as long as Sallyport's"
 	respond403  = "respond 403"
 	signedIn10  = "sallyport, signed in, 10 entries"
 	signedIn1k  = "sallyport, signed in, 1000 entries"
@@ -60,6 +61,7 @@ func selected(only *regexp.Regexp) []*variant {
 			header: "Authorization: Basic " + basicCredentials + "\r\n",
 		},
 		{name: "forward_auth", status: 200, directives: "forward_auth CONSOLE {\n\t\turi /auth\n\t}"},
+		{name: sayingMuch, status: 200, directives: identity()},
 		{name: signedIn10, status: 200, directives: "sallyport", tenant: "ten", entries: 10, admits: true},
 		{name: signedIn1k, status: 200, directives: "sallyport", tenant: "thousand", entries: 1000, admits: true},
 		{name: respond403, status: 403, directives: "respond 403", noProxy: true},
@@ -91,6 +93,16 @@ func ranges(n int, admits bool) []string {
 
 func clientIP(n int) string {
 	return "@outside not client_ip " + strings.Join(ranges(n, true), " ") + "\n\trespond @outside 403"
+}
+
+// identity sets headers as many and as long as those by which Sallyport tells
+// the console who comes, so that it shows what any gate pays that does so.
+func identity() string {
+	var b strings.Builder
+	for i, size := range []int{9, 5, 26, 438, 5, 26, 3} {
+		fmt.Fprintf(&b, "request_header X-Identity-Header-%d %s\n\t", i, strings.Repeat("x", size))
+	}
+	return b.String()
 }
 
 // host is what the request asks for.
@@ -196,12 +208,15 @@ func (v *variant) addTenant(ctx context.Context, p *program) error {
 // it until everything behind is warm.
 func (v *variant) prepare(ctx context.Context) error {
 	cookie := ""
-	if v.admits {
+	switch {
+	case v.admits:
 		token, err := signIn(ctx, v)
 		if err != nil {
 			return fmt.Errorf("signing in: %w", err)
 		}
 		cookie = "Cookie: theme=dark; " + token + "\r\n"
+	case !v.noProxy && v.tenant == "": // of the console's own, as long as Sallyport's
+		cookie = "Cookie: theme=dark; session=" + strings.Repeat("x", 400) + "\r\n"
 	}
 	v.request = []byte("GET /reports?month=11 HTTP/1.1\r\nHost: " + v.host() + "\r\nUser-Agent: bench\r\n" + v.header + cookie + "\r\n")
 	_, err := v.load(ctx, 1, 300*time.Millisecond)
@@ -209,12 +224,12 @@ func (v *variant) prepare(ctx context.Context) error {
 }
 
 // measure takes one round.
-func (v *variant) measure(ctx context.Context, p *program, connections int, slot time.Duration) error {
+func (v *variant) measure(ctx context.Context, p *program, connections int) error {
 	before, err := p.cpu(ctx)
 	if err != nil {
 		return err
 	}
-	busy, err := v.load(ctx, connections, slot*2/3)
+	busy, err := v.load(ctx, connections, roundTime*2/3)
 	if err != nil {
 		return err
 	}
@@ -222,7 +237,7 @@ func (v *variant) measure(ctx context.Context, p *program, connections int, slot
 	if err != nil {
 		return err
 	}
-	calm, err := v.load(ctx, 1, slot/3)
+	calm, err := v.load(ctx, 1, roundTime/3)
 	if err != nil {
 		return err
 	}
