@@ -21,10 +21,11 @@ import (
 // startTime bounds how long the gateway may take until it answers.
 const startTime = time.Minute
 
-// Gate is a running demo of the whole product, with a store of its own.
+// Gate is a running gateway with a store of its own.
 type Gate struct {
-	port   string
-	output *output
+	bin, port, dir string
+	announces      string // what it prints once it is ready; empty: nothing
+	output         *output
 }
 
 // URL returns the address of a page of a sample tenant: URL("acme", "/reports").
@@ -63,30 +64,79 @@ var removeBuilt = func() {}
 // arguments where the test gives some, and stops it when the test ends.
 func StartGate(t testing.TB, arguments ...string) *Gate {
 	t.Helper()
+	g := newGate(t)
+	g.announces = "acme.localhost:" + g.port
+	g.start(t, append([]string{"sallyport", "demo", "--listen", "127.0.0.1:" + g.port, "--store", g.store()}, arguments...)...)
+	return g
+}
+
+// StartSite starts a gateway from a Caddyfile, as an installation would, over the
+// store that [Gate.Command] fills. DIR, STORE and PORT stand for those of the gate.
+func StartSite(t testing.TB, caddyfile string, commands ...[]string) *Gate {
+	t.Helper()
+	g := newGate(t)
+	for _, arguments := range commands {
+		g.Command(t, arguments...)
+	}
+	file := filepath.Join(g.dir, "Caddyfile")
+	text := strings.NewReplacer("DIR", g.dir, "STORE", g.store(), "PORT", g.port).Replace(caddyfile)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.start(t, "run", "--config", file, "--adapter", "caddyfile")
+	return g
+}
+
+func newGate(t testing.TB) *Gate {
+	t.Helper()
 	bin, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	g := &Gate{port: freePort(t), output: &output{}}
-	ctx, stop := context.WithCancel(context.Background())
-	demo := exec.CommandContext(ctx, bin, append([]string{"sallyport", "demo",
-		"--listen", "127.0.0.1:" + g.port,
-		"--store", "sqlite:" + filepath.Join(dir, "sallyport.db")}, arguments...)...)
-	demo.Cancel = func() error { return demo.Process.Signal(syscall.SIGTERM) }
-	demo.WaitDelay = 15 * time.Second
-	// Nothing of the person who runs the tests: neither their Caddy's
-	// certificates and settings nor the port of its admin interface.
-	demo.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
+	return &Gate{bin: bin, port: freePort(t), dir: t.TempDir(), output: &output{}}
+}
+
+func (g *Gate) store() string { return "sqlite:" + filepath.Join(g.dir, "sallyport.db") }
+
+// environment is nothing of the person who runs the tests: neither their Caddy's
+// certificates and settings nor the port of its admin interface.
+func (g *Gate) environment(t testing.TB) []string {
+	return append(os.Environ(), "HOME="+g.dir, "XDG_DATA_HOME="+g.dir, "XDG_CONFIG_HOME="+g.dir,
 		"CADDY_ADMIN=127.0.0.1:"+freePort(t))
+}
+
+// Command runs `caddy sallyport …` on the gate's store and returns what it prints.
+func (g *Gate) Command(t testing.TB, arguments ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	command := exec.CommandContext(ctx, g.bin, append(append([]string{"sallyport"}, arguments...), "--store", g.store())...)
+	command.Env = g.environment(t)
+	var complaint bytes.Buffer
+	command.Stderr = &complaint
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("caddy sallyport %s: %v\n%s", strings.Join(arguments, " "), err, complaint.Bytes())
+	}
+	return string(out)
+}
+
+// start runs the program until the test ends, and returns once it answers.
+func (g *Gate) start(t testing.TB, arguments ...string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	program := exec.CommandContext(ctx, g.bin, arguments...)
+	program.Cancel = func() error { return program.Process.Signal(syscall.SIGTERM) }
+	program.WaitDelay = 15 * time.Second
+	program.Env = g.environment(t)
 	log := &output{}
-	demo.Stdout, demo.Stderr = g.output, log
-	if err := demo.Start(); err != nil {
+	program.Stdout, program.Stderr = g.output, log
+	if err := program.Start(); err != nil {
 		stop()
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- demo.Wait(); close(ended) }()
+	go func() { ended <- program.Wait(); close(ended) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
@@ -97,10 +147,9 @@ func StartGate(t testing.TB, arguments ...string) *Gate {
 		}
 	})
 	g.await(t, ended)
-	return g
 }
 
-// await returns once the demo has printed its address and answers there.
+// await returns once the gate answers.
 func (g *Gate) await(t testing.TB, ended <-chan error) {
 	t.Helper()
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
@@ -113,10 +162,10 @@ func (g *Gate) await(t testing.TB, ended <-chan error) {
 	for deadline := time.Now().Add(startTime); time.Now().Before(deadline); {
 		select {
 		case err := <-ended:
-			t.Fatalf("the demo ended before it was ready: %v", err)
+			t.Fatalf("the gateway ended before it was ready: %v", err)
 		case <-time.After(50 * time.Millisecond):
 		}
-		if !strings.Contains(g.Output(), "acme.localhost:"+g.port) {
+		if !strings.Contains(g.Output(), g.announces) {
 			continue
 		}
 		if response, err := client.Get(g.URL("acme", "/_sallyport/jwks.json")); err == nil {
@@ -124,7 +173,7 @@ func (g *Gate) await(t testing.TB, ended <-chan error) {
 			return
 		}
 	}
-	t.Fatalf("the demo was not ready within %v", startTime)
+	t.Fatalf("the gateway was not ready within %v", startTime)
 }
 
 // freePort returns a loopback port that nobody listened on a moment ago.

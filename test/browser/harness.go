@@ -25,6 +25,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // patience bounds every single step in the browser.
@@ -158,10 +159,6 @@ func Open(t testing.TB, o Options) *Tab {
 
 // setup is everything a tab is told before its first page.
 func setup(o Options, agent string) chromedp.Action[chromedp.Void] {
-	scheme := "light"
-	if o.Dark {
-		scheme = "dark"
-	}
 	if o.Lang == "" {
 		o.Lang = "en"
 	}
@@ -177,15 +174,26 @@ func setup(o Options, agent string) chromedp.Action[chromedp.Void] {
 	}
 	return chromedp.Steps(
 		send(emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: agent, AcceptLanguage: o.Lang}),
-		send(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-			{Name: "prefers-color-scheme", Value: scheme},
-			{Name: "prefers-reduced-motion", Value: "reduce"},
-		}}),
-		chromedp.EmulateViewport(int64(o.Width), int64(o.Height)),
+		window(o.Dark, o.Width, o.Height),
 		send(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers}),
 		send(runtime.AddBinding, runtime.AddBindingParams{Name: "harnessViolation", ExecutionContextName: world}),
 		send(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: report, WorldName: world}),
 		scripts(!o.NoScript),
+	)
+}
+
+// window sets the colours that the visitor prefers and the size of the window.
+func window(dark bool, width, height int) chromedp.Action[chromedp.Void] {
+	scheme := "light"
+	if dark {
+		scheme = "dark"
+	}
+	return chromedp.Steps(
+		send(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme},
+			{Name: "prefers-reduced-motion", Value: "reduce"},
+		}}),
+		chromedp.EmulateViewport(int64(width), int64(height)),
 	)
 }
 
@@ -307,6 +315,20 @@ func (tab *Tab) Submit(selector string) int {
 func (tab *Tab) Press(keys string) {
 	tab.t.Helper()
 	step(tab, "pressing keys", chromedp.KeyEvent(keys))
+}
+
+// Enter presses the Enter key and waits for the document it leads to; it returns
+// the HTTP status, after redirects.
+func (tab *Tab) Enter() int {
+	tab.t.Helper()
+	return tab.load("pressing Enter", chromedp.KeyEvent(kb.Enter))
+}
+
+// View shows the document as it stands in other colours or another window: it is
+// not loaded again, so that the answer to a form can be looked at from all sides.
+func (tab *Tab) View(dark bool, width, height int) {
+	tab.t.Helper()
+	step(tab, "changing the window", window(dark, width, height))
 }
 
 // Text returns the visible text of the element.
