@@ -24,7 +24,7 @@ var ErrDuplicateCookie = errors.New("the request has two cookies of one name")
 // NewSessionCookie returns the cookie of a session. With a zero expires it ends
 // when the browser is closed.
 func NewSessionCookie(token string, expires time.Time) *http.Cookie {
-	c := newCookie(SessionCookie, token)
+	c := newCookie(SessionCookie, token) //nolint:gosec // newCookie sets what it misses
 	c.Expires = expires
 	return c
 }
@@ -34,7 +34,7 @@ func NewStepCookie(token string) *http.Cookie { return newCookie(StepCookie, tok
 
 // ClearCookie returns the cookie that removes one.
 func ClearCookie(name string) *http.Cookie {
-	c := newCookie(name, "")
+	c := newCookie(name, "") //nolint:gosec // newCookie sets what it misses
 	c.MaxAge = -1
 	return c
 }

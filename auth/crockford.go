@@ -39,7 +39,7 @@ func readSigns(text string, limit int) (signs string, ok bool) {
 		case 'O':
 			r = '0'
 		}
-		if strings.IndexRune(crockford, r) < 0 || b.Len() == limit {
+		if !strings.ContainsRune(crockford, r) || b.Len() == limit {
 			return "", false
 		}
 		b.WriteRune(r)

@@ -28,7 +28,7 @@ func TestSafePath(t *testing.T) {
 		"/\t/evil.example":                     "/",
 		"/\n/evil.example":                     "/",
 		"\t//evil.example":                     "/",
-		" //evil.example":                      "/",
+		"\x20//evil.example":                   "/",
 		"/.//evil.example":                     "/",
 		"/..//evil.example":                    "/",
 		"/%2e//evil.example":                   "/",

@@ -109,7 +109,7 @@ func (s *site) serve(w http.ResponseWriter, r *http.Request) {
 	case !dec.Passed():
 		h.Refuse(w, r, v)
 	default:
-		io.WriteString(w, "console")
+		_, _ = io.WriteString(w, "console")
 	}
 }
 
@@ -147,7 +147,7 @@ func (v *visitor) send(method, path, contentType, body string, headers ...string
 	for name, value := range v.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
-	answer := must(http.DefaultTransport.RoundTrip(r))
+	answer := must(http.DefaultTransport.RoundTrip(r)) //nolint:bodyclose // closed below
 	defer answer.Body.Close()
 	for _, c := range answer.Cookies() {
 		if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {

@@ -101,7 +101,7 @@ func (h *Handler) Own(w http.ResponseWriter, r *http.Request, v Visit) {
 		h.api(w, r, v)
 	case isSignIn && site.Login:
 		h.byMethod(w, r, v, get, post)
-	case isSignIn || path == homePath && !(site.Login && site.Console):
+	case isSignIn || path == homePath && (!site.Login || !site.Console):
 		h.fail(w, r, v, notFound.problem("this part is switched off for this site"))
 	case !v.Decision.Passed():
 		h.Refuse(w, r, v)
