@@ -298,22 +298,3 @@ func TestPages(t *testing.T) {
 		})
 	}
 }
-
-// TestReference: what the blocked page shows is what the reviewer finds.
-func TestReference(t *testing.T) {
-	gate := StartGate(t, "--no-history")
-	for _, noScript := range []bool{false, true} {
-		tab := Open(t, Options{NoScript: noScript})
-		if got := tab.Goto(gate.URL("globex", "/secret?token=x")); got != http.StatusForbidden {
-			t.Errorf("status: got %d, want 403", got)
-		}
-		tab.Clean()
-		reference := tab.Text(".reference .mono")
-		record := gate.Command(t, "attempts", reference)
-		for _, want := range []string{reference, "outside_networks", "127.0.0.1", "globex"} {
-			if !strings.Contains(record, want) {
-				t.Errorf("the record of %s says %q, want %q in it", reference, record, want)
-			}
-		}
-	}
-}
