@@ -77,6 +77,8 @@ func (r *recorder) storeBatch(ctx context.Context, batch []pendingRecord) error 
 	r.mu.Lock()
 	boot := r.ledger()
 	r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
+	defer cancel()
 	if err := r.store.PutAttempts(ctx, boot, attempts); err != nil {
 		return err
 	}

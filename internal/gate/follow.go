@@ -97,7 +97,7 @@ func (g *Gate) catchUp(ctx context.Context) error {
 	g.follower.mu.Lock()
 	defer g.follower.mu.Unlock()
 	for {
-		changes, err := g.store.ChangesFrom(ctx, g.follower.at.Pos, followBatch)
+		changes, err := g.changes(ctx)
 		if err != nil {
 			return err
 		}
@@ -118,6 +118,13 @@ func (g *Gate) catchUp(ctx context.Context) error {
 		g.follower.at = changes[len(changes)-1].Position
 		g.recheck()
 	}
+}
+
+// changes reads what follows the position of the last look.
+func (g *Gate) changes(ctx context.Context) ([]Change, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
+	defer cancel()
+	return g.store.ChangesFrom(ctx, g.follower.at.Pos, followBatch)
 }
 
 // apply takes in changes: each tenant they touch is read once, in its newest

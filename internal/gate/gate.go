@@ -19,6 +19,10 @@ import (
 	"github.com/sallyport-gate/sallyport/auth"
 )
 
+// storeWithin bounds what is asked of the store all the time and is small: which
+// changes there are, to take a batch of attempts. Longer, and it is away.
+const storeWithin = 5 * time.Second
+
 // Options set up a Gate.
 type Options struct {
 	Store     Store

@@ -63,6 +63,8 @@ func (g *Gate) Status(ctx context.Context) *Status {
 	g.follower.mu.Lock()
 	s.Position = g.follower.at.Pos
 	g.follower.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
+	defer cancel()
 	var err error
 	if s.Ledgers, err = g.store.Ledgers(ctx); err != nil {
 		s.StoreDown = true

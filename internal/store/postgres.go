@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,6 +32,12 @@ var postgresSettings = map[string]string{
 	"idle_in_transaction_session_timeout": "30s",
 }
 
+// silence is how long a server may let a connection wait for its next byte: a
+// little longer than a statement may take. A network that swallows packets would
+// otherwise hold whoever waits for as long as TCP goes on trying, and with them
+// what follows the store.
+const silence = 40 * time.Second
+
 // openPostgres connects to a server.
 func openPostgres(ctx context.Context, dsn string, how mode) (*engine, error) {
 	cfg, err := pgx.ParseConfig(dsn)
@@ -48,6 +56,14 @@ func openPostgres(ctx context.Context, dsn string, how mode) (*engine, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
+	dial := cfg.DialFunc
+	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &impatient{Conn: conn}, nil
+	}
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(postgresConns)
 	db.SetMaxIdleConns(postgresConns)
@@ -65,6 +81,41 @@ func openPostgres(ctx context.Context, dsn string, how mode) (*engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+// impatient is a connection that fails when nothing comes for too long.
+type impatient struct {
+	net.Conn
+	mu    sync.Mutex
+	until time.Time // deadline of the driver, when a context ends; zero: none
+}
+
+func (c *impatient) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	until := time.Now().Add(silence)
+	if !c.until.IsZero() && c.until.Before(until) {
+		until = c.until
+	}
+	err := c.Conn.SetReadDeadline(until)
+	c.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *impatient) SetDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = t
+	return c.Conn.SetDeadline(t)
+}
+
+func (c *impatient) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.until = t
+	return c.Conn.SetReadDeadline(t)
 }
 
 func (e *engine) checkPostgres(ctx context.Context) error {

@@ -7,11 +7,14 @@
 package web
 
 import (
+	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport-gate/sallyport/auth"
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -20,6 +23,10 @@ import (
 // Prefix is what every path of the gate's own begins with; everything else is
 // the console's.
 const Prefix = "/_sallyport/"
+
+// answerWithin is how long the gate's own pages may wait for the store before
+// they answer that it is away.
+const answerWithin = 10 * time.Second
 
 // The gate's own pages.
 const (
@@ -95,6 +102,8 @@ func (h *Handler) Own(w http.ResponseWriter, r *http.Request, v Visit) {
 		h.fail(w, r, v, &gate.Refusal{Reason: gate.CrossOrigin})
 		return
 	}
+	r, done := hurry(r)
+	defer done()
 	get, post, isSignIn := signInPage(path)
 	switch site := h.door.Site; {
 	case strings.HasPrefix(path, apiPrefix):
@@ -110,6 +119,31 @@ func (h *Handler) Own(w http.ResponseWriter, r *http.Request, v Visit) {
 	default:
 		h.fail(w, r, v, notFound.problem("there is nothing by this name"))
 	}
+}
+
+// hurry makes a request that is given up when nothing has moved for too long: a
+// database that is cut off answers nothing at all. What it still sends counts.
+func hurry(r *http.Request) (_ *http.Request, done func()) {
+	ctx, cancel := context.WithCancel(r.Context())
+	late := time.AfterFunc(answerWithin, cancel)
+	r = r.WithContext(ctx)
+	r.Body = &upload{r.Body, late}
+	return r, func() {
+		late.Stop()
+		cancel()
+	}
+}
+
+// upload is a body that puts the end of its request off while it comes.
+type upload struct {
+	io.ReadCloser
+	late *time.Timer
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	u.late.Reset(answerWithin)
+	return n, err
 }
 
 // byMethod calls get for GET and HEAD, and post for POST; nil: not allowed.
