@@ -66,16 +66,16 @@ func (c *console) websocket(w http.ResponseWriter, r *http.Request) {
 // events goes on sending events, and download parts of a file.
 func (c *console) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
-	stream(w, r, []byte("data: tick\n\n"))
+	repeat(w, r, []byte("data: tick\n\n"))
 }
 
 func (c *console) download(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
-	stream(w, r, make([]byte, 16<<10))
+	repeat(w, r, make([]byte, 16<<10))
 }
 
-// stream writes a piece again and again until the reader is gone.
-func stream(w http.ResponseWriter, r *http.Request, piece []byte) {
+// repeat writes a piece again and again until the reader is gone.
+func repeat(w http.ResponseWriter, r *http.Request, piece []byte) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {

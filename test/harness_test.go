@@ -392,6 +392,8 @@ func eventually(t *testing.T, within time.Duration, ask func() error) {
 
 // askAdmin reads an answer of the admin API, which runs beside the sites.
 func (g *gateway) askAdmin(ctx context.Context, path string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	answer, err := get(ctx, fmt.Sprintf("http://127.0.0.1:%d%s", g.admin, path))
 	if err != nil {
 		return err
