@@ -26,7 +26,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"empty", "", "a store is written sqlite:"},
 		{"no database", "sqlite:" + dir + "/text.db", "the file is something else"},
 		{"folder is a file", "sqlite:" + dir + "/file/x.db", "name a file that this user may write"},
-		{"is a folder", "sqlite:" + dir, "this user must own the file"},
+		{"is a folder", "sqlite:" + dir, "it is a folder: name a file in it"},
 		{"nobody there", "postgres://u:hunter2@127.0.0.1:1/db?connect_timeout=2", "check that the server runs there"},
 		{"bad port", "postgres://u:hunter2@127.0.0.1:99999999/db", "the address cannot be read"},
 		{"bad escape", "postgres://u:hunter2%zz@127.0.0.1/db", "the address cannot be read"},
@@ -38,8 +38,8 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("got %v, want %q and no password", err, tt.want)
 			}
 			err = Check(t.Context(), tt.dsn, testSecret)
-			if err == nil || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("Check: got %v, want an error without the password", err)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("Check: got %v, want %q and no password", err, tt.want)
 			}
 		})
 	}

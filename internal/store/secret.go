@@ -29,8 +29,11 @@ func SecretFile(dsn string) (string, bool) {
 // a secret that other users may read is refused.
 func LoadSecret(path string) ([]byte, error) {
 	info, err := os.Stat(path)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: it has to be a file that this user may read", err)
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
 		return nil, fmt.Errorf("the secret %s may be read by others (mode %04o): run 'chmod 600 %s', and change it if somebody did", path, perm, path)

@@ -38,6 +38,10 @@ func openSQLite(ctx context.Context, path string, how mode) (*engine, error) {
 		return nil, nil
 	case missing && how == openExisting:
 		return nil, ErrNeedsMigration
+	case err == nil && info.IsDir():
+		return nil, errors.New("it is a folder: name a file in it, such as sallyport.db")
+	case err != nil && !missing:
+		return nil, fmt.Errorf("%w: name a file that this user may write", err)
 	case how == openToRead:
 		return openSQLiteToRead(ctx, path)
 	}
