@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -81,6 +82,7 @@ type App struct {
 	install *installation              // shared with the configurations before and after this one
 	joined  bool                       // and to be left
 	servers map[*caddyhttp.Server]bool // that have protected sites
+	streams sync.Once                  // see keepStreams
 }
 
 // Session are the rules of sessions.
@@ -128,7 +130,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	var err error
-	if a.install, err = join(ctx, a.Store, []byte(a.Secret), a.Node); err != nil {
+	if a.install, err = join(ctx, a.Store, a.Secret, a.Node); err != nil {
 		return err
 	}
 	a.joined = true
@@ -266,7 +268,6 @@ func (a *App) Start() error {
 		return err
 	}
 	for server := range a.servers {
-		keepStreams(server, a.Session.Lifetime)
 		if a.source.Trusted == nil && trustsProxies(server) {
 			a.logger.Warn(trustWarning, zap.String("server", server.Name()))
 		}
@@ -274,9 +275,22 @@ func (a *App) Start() error {
 	return nil
 }
 
-// Stop does nothing: requests under way still need the gate. Cleanup lets go of
-// it when every app has stopped.
-func (a *App) Stop() error { return nil }
+// keepStreams is called before the first request reaches a console, and before
+// the proxies in front of consoles are taken down.
+func (a *App) keepStreams() {
+	a.streams.Do(func() {
+		for server := range a.servers {
+			keepStreams(server.Routes, false, a.Session.Lifetime)
+		}
+	})
+}
+
+// Stop leaves the gate running: requests under way still need it. Cleanup lets go
+// of it when every app has stopped.
+func (a *App) Stop() error {
+	a.keepStreams()
+	return nil
+}
 
 // Cleanup leaves the installation, which ends when nobody is left in it. It is
 // also called after a Provision that failed half-way.

@@ -87,7 +87,7 @@ var signInWords = words[SignIn]{
 	},
 }
 
-// site are the options of the directive sallyport.
+// siteWords are the options of the directive sallyport.
 var siteWords = words[Handler]{
 	"tenant_from": func(d *caddyfile.Dispenser, h *Handler) error {
 		return choice(d, &h.TenantFrom, tenantFromHost, tenantFromLogin)
@@ -145,7 +145,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 		if text := h.Val(); strings.HasPrefix(text, "/") || strings.HasPrefix(text, "*") || strings.HasPrefix(text, "@") {
 			return nil, h.Errf("sallyport takes no matcher, here %s: it protects the whole site; give what is public a site of its own", text)
 		}
-		if err := gate.ValidSlug(h.Val()); err != nil {
+		if err := gate.ValidSlug(h.Val()); err != nil { // here, for the line
 			return nil, h.WrapErr(err)
 		}
 		handler.Tenant = h.Val()
@@ -153,7 +153,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err := block(h.Dispenser, siteWords, handler); err != nil {
 		return nil, err
 	}
-	if err := handler.Validate(); err != nil && (handler.Tenant != "" || handler.TenantFrom != "") {
+	if err := handler.Validate(); err != nil {
 		return nil, h.WrapErr(err)
 	}
 	return h.NewRoute(nil, handler), nil

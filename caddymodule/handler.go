@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -43,6 +44,7 @@ type Handler struct {
 type site struct {
 	door  *gate.Door
 	pages *web.Handler
+	over  context.Context // ends with the gate
 }
 
 // Values of TenantFrom.
@@ -58,9 +60,6 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the app.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	if h.Tenant == "" {
-		setDefault(&h.TenantFrom, tenantFromHost)
-	}
 	app, err := ctx.App("sallyport")
 	if err != nil {
 		return err
@@ -74,14 +73,15 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // Validate checks the options against each other.
 func (h *Handler) Validate() error {
-	if h.Tenant != "" {
-		if h.TenantFrom != "" {
-			return fmt.Errorf("tenant %q and tenant_from %q say different things: write one of them", h.Tenant, h.TenantFrom)
-		}
+	switch {
+	case h.Tenant != "" && h.TenantFrom != "":
+		return fmt.Errorf("tenant %q and tenant_from %q say different things: write one of them", h.Tenant, h.TenantFrom)
+	case h.Tenant != "":
 		return gate.ValidSlug(h.Tenant)
-	}
-	if h.TenantFrom == tenantFromLogin && !isOn(h.Login) {
-		return fmt.Errorf("tenant_from login needs login on: without a sign-in nobody's tenant is known")
+	case h.TenantFrom == "":
+		return nil
+	case h.TenantFrom == tenantFromLogin && !isOn(h.Login):
+		return errors.New("tenant_from login needs login on: without a sign-in nobody's tenant is known")
 	}
 	return oneOf("tenant_from", h.TenantFrom, tenantFromHost, tenantFromLogin)
 }
@@ -106,33 +106,28 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	shareAddress(r, q.Address)
-	v := &visit{site: s, q: q, dec: s.door.Decide(q), sent: sent}
+	v := &visit{site: s, q: q, dec: s.door.Decide(q), sent: sent, answer: w.Header()}
 	s.door.Count(&v.dec)
 	v.publish(r)
 
 	page, isOwn := own(sent)
 	switch {
-	case isOwn && v.dec.Passed():
-		v.record()
-		return v.pass(w, page, false, func(w http.ResponseWriter, r *http.Request) error {
-			s.pages.Own(w, r, v.web())
-			return nil
-		})
 	case isOwn:
-		s.pages.Own(w, page, v.web())
+		v.page(w, page)
 		return nil
 	case !v.dec.Passed():
 		v.refuse(w)
 		return nil
 	}
 	v.record()
+	h.app.keepStreams()
 	if err := h.prepare(r, v); err != nil {
 		unavailable.write(w)
 		return nil
 	}
 	r = r.WithContext(r.Context())
 	r.Trailer = nil // what comes after the body comes after the decision
-	return v.pass(w, r, true, next.ServeHTTP)
+	return v.pass(w, r, next.ServeHTTP)
 }
 
 // open returns the site, which is made when the gate is there. Nil: it is not.
@@ -147,7 +142,7 @@ func (h *Handler) open(ctx context.Context) *site {
 	door := &gate.Door{Gate: g, Rules: h.app.rules, Source: h.app.source, Site: gate.Site{
 		Tenant: h.Tenant, ByLogin: h.TenantFrom == tenantFromLogin, Login: isOn(h.Login), Console: isOn(h.Console),
 	}}
-	h.site.CompareAndSwap(nil, &site{door, web.New(door)})
+	h.site.CompareAndSwap(nil, &site{door, web.New(door), h.app.install.over})
 	return h.site.Load()
 }
 
@@ -176,7 +171,8 @@ type visit struct {
 	q         *gate.Request
 	dec       gate.Decision
 	sent      *http.Request
-	reference string // of its record; empty: there is none
+	answer    http.Header // of the response
+	reference string      // of the record of a request that passed; empty: there is none
 }
 
 func (v *visit) web() web.Visit { return web.Visit{Request: v.q, Decision: &v.dec} }
@@ -188,15 +184,28 @@ func (v *visit) record() {
 	}
 }
 
-func (v *visit) refuse(w http.ResponseWriter) {
-	v.reference = v.pages.Refuse(w, v.sent, v.web())
+func (v *visit) refuse(w http.ResponseWriter) { v.pages.Refuse(w, v.sent, v.web()) }
+
+// page serves one of the gate's own pages. They are short, and some end the very
+// session that asks for them, which must not take their answer away: unlike what
+// the console behind answers they are not ended half-way.
+func (v *visit) page(w http.ResponseWriter, r *http.Request) {
+	if v.dec.Passed() {
+		v.record()
+	}
+	out := respond(r.Context(), w, v.freshCookie(), false)
+	defer out.end()
+	v.pages.Own(out, r, v.web())
 }
 
 // pass serves a request that may go on, and ends it as soon as it may not.
-func (v *visit) pass(w http.ResponseWriter, r *http.Request, console bool, serve func(http.ResponseWriter, *http.Request) error) error {
+func (v *visit) pass(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request) error) error {
 	ctx, done := v.door.Open(r.Context(), v.q)
 	defer done()
-	out := respond(ctx, w, v.freshCookie(), console)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(v.over, func() { cancel(&gate.Ended{Reason: gate.PolicyUnavailable}) })()
+	out := respond(ctx, w, v.freshCookie(), true)
 	defer out.end()
 	err := serve(out, r.WithContext(ctx))
 	if !ended(ctx) {
@@ -209,7 +218,8 @@ func (v *visit) pass(w http.ResponseWriter, r *http.Request, console bool, serve
 		v.refuse(w)
 		return nil
 	}
-	return err
+	unavailable.write(w) // allowed again, or the gate is gone
+	return nil
 }
 
 // freshCookie notes that the session was used; nil: its cookie is fresh enough.
@@ -253,6 +263,9 @@ func (v *visit) placeholder(name string) (any, bool) {
 	case "http.sallyport.reason":
 		return string(v.dec.Reason), true
 	case "http.sallyport.reference":
+		if v.reference == "" { // a refusal has it in its answer, as soon as there is one
+			return v.answer.Get("X-Sallyport-Reference"), true
+		}
 		return v.reference, true
 	default:
 		return nil, false

@@ -10,7 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -161,7 +161,7 @@ func (w *world) caddyfile() string {
 	}
 }
 http://:%[6]s {
-	bind 127.0.0.1 127.0.0.2
+	bind 127.0.0.1
 	sallyport {
 		%[7]s
 	}
@@ -382,4 +382,27 @@ func waitFor(t testing.TB, what string, within time.Duration, condition func() b
 	}
 }
 
-func mustAddr(text string) netip.Addr { return netip.MustParseAddr(text) }
+// log is what Caddy has logged.
+func (w *world) log() string {
+	w.Helper()
+	text, err := os.ReadFile(filepath.Join(w.dir, "caddy.log"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return string(text)
+}
+
+// statusOn sends bytes on a connection and returns the status of one answer.
+func statusOn(t testing.TB, c net.Conn, text string) int {
+	t.Helper()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0
+	}
+	res.Body.Close()
+	return res.StatusCode
+}

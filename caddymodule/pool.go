@@ -35,59 +35,79 @@ const (
 // configuration that uses it until the last such configuration is gone.
 type installation struct {
 	dsn, node string
-	secret    []byte // nil: beside the SQLite store
 
 	log  atomic.Pointer[loggers] // of the newest configuration
 	gate atomic.Pointer[gate.Gate]
-	live chan struct{} // closed when gate is set for the first time, or never will be
+	live chan struct{}   // closed when gate is set
+	over context.Context // ends with the installation
+	end  context.CancelFunc
 
-	mu    sync.Mutex // held while opening and closing
-	store *store.Store
-	over  bool
+	mu     sync.Mutex // held while opening and closing
+	secret []byte     // nil: none yet, SQLite's is made when it is opened
+	store  *store.Store
 }
 
 type installationKey struct{ dsn, node string }
 
-// join returns the installation for a store and node. A fresh one is checked as
-// far as that goes without writing.
-func join(ctx context.Context, dsn string, secret []byte, node string) (*installation, error) {
-	if len(secret) == 0 {
-		secret = nil
+// newInstallation checks the store as far as that goes without writing.
+func newInstallation(ctx context.Context, dsn, node string, secret []byte) (*installation, error) {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	if err := store.Check(ctx, dsn, secret); err != nil {
+		return nil, err
+	}
+	n := &installation{dsn: dsn, node: node, secret: secret, live: make(chan struct{})}
+	n.over, n.end = context.WithCancel(context.Background())
+	return n, nil
+}
+
+// join returns the installation for a store and node.
+func join(ctx context.Context, dsn, secret, node string) (*installation, error) {
+	fitting, err := secretOf(dsn, secret)
+	if err != nil {
+		return nil, fmt.Errorf("secret: %w", err)
 	}
 	key := installationKey{dsn, node}
-	value, loaded, err := installations.LoadOrNew(key, func() (caddy.Destructor, error) {
-		n := &installation{dsn: dsn, node: node, secret: secret, live: make(chan struct{})}
-		return n, n.check(ctx)
+	value, _, err := installations.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return newInstallation(ctx, dsn, node, fitting)
 	})
 	if err != nil {
 		return nil, err
 	}
 	n := value.(*installation)
-	if loaded && secret != nil && n.secret != nil && subtle.ConstantTimeCompare(secret, n.secret) == 0 {
-		_, err := installations.Delete(key)
-		return nil, errors.Join(errors.New("secret: it is not the one that the running configuration opened this store with: nothing in the store can be read without that one"), err)
+	if !n.openedWith(fitting) {
+		return nil, errors.Join(errors.New("secret: it is not the one that the store is open with: the next start could read nothing in it"), n.leave())
 	}
 	return n, nil
+}
+
+// secretOf returns the secret that is configured, or the one beside a SQLite
+// store; nil: there is none yet.
+func secretOf(dsn, configured string) ([]byte, error) {
+	file, ok := store.SecretFile(dsn)
+	switch {
+	case configured != "":
+		return []byte(configured), nil
+	case !ok:
+		return nil, errors.New("a store on a server needs one of 32 bytes or more: make it with 'openssl rand -base64 48 >FILE', and write secret {file.FILE}")
+	}
+	secret, err := store.LoadSecret(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return secret, err
+}
+
+func (n *installation) openedWith(secret []byte) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return subtle.ConstantTimeCompare(secret, n.secret) == 1
 }
 
 // leave is the opposite of join.
 func (n *installation) leave() error {
 	_, err := installations.Delete(installationKey{n.dsn, n.node})
 	return err
-}
-
-// check finds out what would keep the store from opening.
-func (n *installation) check(ctx context.Context) error {
-	secret := n.secret
-	if file, ok := store.SecretFile(n.dsn); ok && secret == nil {
-		var err error
-		if secret, err = store.LoadSecret(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("secret: %w", err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, openWithin)
-	defer cancel()
-	return store.Check(ctx, n.dsn, secret)
 }
 
 // open opens the store and starts the gate, once.
@@ -117,14 +137,13 @@ func (n *installation) open(log *zap.Logger, retention time.Duration) error {
 }
 
 func (n *installation) openStore(ctx context.Context) (*store.Store, error) {
-	secret := n.secret
-	if file, ok := store.SecretFile(n.dsn); ok && secret == nil {
+	if file, ok := store.SecretFile(n.dsn); ok && n.secret == nil {
 		var err error
-		if secret, err = store.LoadOrCreateSecret(file); err != nil {
+		if n.secret, err = store.LoadOrCreateSecret(file); err != nil {
 			return nil, err
 		}
 	}
-	return store.Open(ctx, n.dsn, store.Options{Secret: secret, Migrate: true})
+	return store.Open(ctx, n.dsn, store.Options{Secret: n.secret, Migrate: true})
 }
 
 func (n *installation) startGate(ctx context.Context, s *store.Store, retention time.Duration) (*gate.Gate, error) {
@@ -160,22 +179,21 @@ func (n *installation) wait(ctx context.Context) *gate.Gate {
 	defer timer.Stop()
 	select {
 	case <-n.live:
+	case <-n.over.Done():
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 	return n.gate.Load()
 }
 
-// Destruct ends the gate, stores what waits and closes the store.
+// Destruct ends the gate, stores what waits and closes the store. Requests that
+// are still open have nobody to watch them any more, and end as well.
 func (n *installation) Destruct() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	g := n.gate.Swap(nil) // from here on nobody passes
+	n.end()
 	if g == nil {
-		if !n.over {
-			close(n.live)
-		}
-		n.over = true
 		return nil
 	}
 	g.Stop()

@@ -8,48 +8,31 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// keepStreams lets a reload leave open what reverse proxies on protected sites
-// have upgraded: unless told otherwise they close every WebSocket when their
+// keepStreams lets a reload leave open what reverse proxies behind the gate have
+// upgraded: unless told otherwise they close every WebSocket when their
 // configuration is replaced. The gate, which outlives it, goes on watching them,
 // and ends them when they are no longer allowed; after the longest life of a
-// session nothing is.
-func keepStreams(server *caddyhttp.Server, delay caddy.Duration) {
-	whole := false
-	for _, route := range server.Routes {
+// session none is.
+//
+// It changes handlers that may be serving already, and so only those that no
+// request reaches but through a [Handler], which calls it first.
+func keepStreams(routes caddyhttp.RouteList, behind bool, delay caddy.Duration) {
+	for _, route := range routes {
+		inside := behind
 		for _, handler := range route.Handlers {
-			_, direct := handler.(*Handler)
-			whole = whole || direct
-		}
-	}
-	for i := range server.Routes {
-		var protected bool
-		var proxies []*reverseproxy.Handler
-		walk(server.Routes[i:i+1], func(handler caddyhttp.MiddlewareHandler) {
 			switch handler := handler.(type) {
 			case *Handler:
-				protected = true
+				inside = true
+			case *caddyhttp.Subroute:
+				keepStreams(handler.Routes, inside, delay)
 			case *reverseproxy.Handler:
-				proxies = append(proxies, handler)
-			}
-		})
-		if !protected && !whole {
-			continue
-		}
-		for _, proxy := range proxies {
-			setDefault(&proxy.StreamCloseDelay, delay)
-		}
-	}
-}
-
-// walk calls visit for every handler of the routes, also of those inside others.
-func walk(routes caddyhttp.RouteList, visit func(caddyhttp.MiddlewareHandler)) {
-	for _, route := range routes {
-		for _, handler := range route.Handlers {
-			visit(handler)
-			if sub, ok := handler.(*caddyhttp.Subroute); ok {
-				walk(sub.Routes, visit)
+				if inside {
+					setDefault(&handler.StreamCloseDelay, delay)
+				}
 			}
 		}
+		// What follows a route that every request takes is behind it.
+		behind = behind || inside && len(route.MatcherSets) == 0
 	}
 }
 
