@@ -123,7 +123,8 @@ func (e *engine) checkPostgres(ctx context.Context) error {
 	var version int
 	err := e.writer.QueryRowContext(ctx, `SELECT version(), CAST(current_setting('server_version_num') AS BIGINT)`).Scan(&name, &version)
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, postgresAdvice(err))
+		// The driver writes a line for every address that it tried.
+		return fmt.Errorf("%s: %s", strings.Join(strings.Fields(err.Error()), " "), postgresAdvice(err))
 	}
 	// Others that speak the protocol count their versions differently.
 	if strings.HasPrefix(name, "PostgreSQL ") && version/10000 < oldestPostgres {
