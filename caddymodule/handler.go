@@ -151,7 +151,7 @@ func (h *Handler) prepare(r *http.Request, v *visit) error {
 	var assertion string
 	if v.dec.Admin != nil {
 		var err error
-		if assertion, err = v.site.door.Assertion(web.Origin(v.sent), v.q, &v.dec); err != nil {
+		if assertion, err = v.door.Assertion(web.Origin(v.sent), v.q, &v.dec); err != nil {
 			return err
 		}
 	}
@@ -213,6 +213,11 @@ func (v *visit) pass(w http.ResponseWriter, r *http.Request, serve func(http.Res
 	}
 	if out.wrote.Load() {
 		panic(http.ErrAbortHandler) // half a response must not look like a whole one
+	}
+	if r.ProtoMajor == 1 {
+		// For net/http the connection broke when its deadline passed: every later
+		// request on it would be cancelled at once, a proxy's other visitors' too.
+		w.Header().Set("Connection", "close")
 	}
 	if v.dec = v.door.Decide(v.q); !v.dec.Passed() {
 		v.refuse(w)
