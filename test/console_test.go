@@ -13,7 +13,8 @@ import (
 )
 
 // console is the console behind the gate. It says what it was told about the
-// visitor, and has what stays open: /ws, /events and /download.
+// visitor, and has what stays open: /ws, /events, /download, and /slow, which
+// never answers.
 type console struct {
 	server *httptest.Server
 	asked  atomic.Int64 // requests that reached it
@@ -23,6 +24,7 @@ func startConsole(t *testing.T) *console {
 	c := &console{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", c.echo)
+	mux.HandleFunc("/slow", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/ws", c.websocket)
 	mux.HandleFunc("/events", c.events)
 	mux.HandleFunc("/download", c.download)

@@ -144,13 +144,19 @@ var changes = []change{
 // change makes a change and looks when it is in force.
 func (w *world) change(c change) {
 	p := w.person(c.roles...)
-	open := p.openAll()
+	open, answered := p.openAll(), p.wait()
 	c.make(w, p)
 	changed := time.Now()
 	eventually(w.t, atOnce, func() error {
 		return p.get("/").refused(c.status, c.reason)
 	})
 	inForce := time.Since(changed)
+	if err := (<-answered)().refused(c.status, c.reason); err != nil {
+		w.t.Errorf("the request that waited: %v", err)
+	}
+	if err := p.get("/").refused(c.status, c.reason); err != nil {
+		w.t.Errorf("the next request on its connection: %v", err)
+	}
 	slowest := time.Duration(0)
 	for _, s := range open {
 		slowest = max(slowest, s.end(w.t).Sub(changed))
@@ -243,6 +249,24 @@ func (p *person) openAll() []*stream {
 		}
 	}
 	return all
+}
+
+// wait asks for what the console never answers. What comes is given as a
+// function: it fails the test where nothing does.
+func (p *person) wait() <-chan func() answer {
+	p.t.Helper()
+	out := make(chan func() answer, 1)
+	go func() {
+		a, err := p.send(p.t.Context(), http.MethodGet, "/slow", nil)
+		out <- func() answer {
+			p.t.Helper()
+			if err != nil {
+				p.t.Fatalf("the request that waited: %v", err)
+			}
+			return a
+		}
+	}()
+	return out
 }
 
 // open runs a stream: connect returns what waits for the next piece.
