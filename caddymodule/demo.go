@@ -138,7 +138,7 @@ func newDemo(c *call) (*demo, error) {
 			return nil, err
 		}
 	}
-	l, err := net.Listen("tcp", d.listen)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", d.listen)
 	if err != nil {
 		return nil, fmt.Errorf("%w: choose another with --listen, for example --listen 127.0.0.1:0", err)
 	}

@@ -41,7 +41,7 @@ func startDemoConsole(d *demo) (io.Closer, error) {
 	for _, file := range []string{"console.css", "console.js"} {
 		mux.HandleFunc("GET /"+file, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, demoFiles, "demo/"+file) })
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -124,11 +124,11 @@ func (c *demoConsole) verify(r *http.Request) (*verifiedIdentity, error) {
 
 // jwks reads the public keys of a tenant's site, as anybody may.
 func (d *demo) jwks(ctx context.Context, tenant string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.site(tenant)+"/_sallyport/jwks.json", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.site(tenant)+"/_sallyport/jwks.json", nil) //nolint:gosec // the demo's own site
 	if err != nil {
 		return nil, err
 	}
-	resp, err := d.client().Do(req)
+	resp, err := d.client().Do(req) //nolint:gosec // the demo's own site
 	if err != nil {
 		return nil, err
 	}

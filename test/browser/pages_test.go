@@ -18,7 +18,6 @@ type visitor struct {
 	secret          string // of the second factor
 	step            int64  // of the last one-time code
 	recovery        string // codes, the first is the next to use
-	reference       string
 }
 
 func (v *visitor) signIn(password string) int {
