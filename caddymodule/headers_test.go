@@ -47,9 +47,9 @@ func TestIdentity(t *testing.T) {
 	}
 	ours := map[string]bool{}
 	for name := range r.Header {
-		if folded := string(fold(nil, name)); strings.HasPrefix(folded, ownPrefix) {
+		if plain := plainName(name); strings.HasPrefix(plain, "x-sallyport-") {
 			ours[name] = true
-		} else if forged[folded] {
+		} else if forged[plain] {
 			t.Errorf("%s reached the console", name)
 		}
 	}
@@ -120,8 +120,7 @@ func FuzzStrip(f *testing.F) {
 		p.strip(h)
 		identify(h, &gate.Request{}, &gate.Decision{Tenant: &gate.Tenant{Slug: "acme"}}, "")
 		for name, values := range h {
-			// The slow, obvious way to say what a lenient reader sees.
-			plain := strings.NewReplacer("_", "-", ".", "-").Replace(asciiLower(name))
+			plain := plainName(name)
 			if name == "X-Sallyport-Tenant" && values[0] == "acme" || name == "X-Sallyport-Address" && values[0] != "forged" {
 				continue
 			}
@@ -137,11 +136,15 @@ func FuzzStrip(f *testing.F) {
 	})
 }
 
-func asciiLower(text string) string {
+// plainName is the slow, obvious way to say what a lenient reader sees.
+func plainName(name string) string {
 	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
+		switch {
+		case r == '_' || r == '.':
+			return '-'
+		case 'A' <= r && r <= 'Z':
 			return r + 'a' - 'A'
 		}
 		return r
-	}, text)
+	}, name)
 }
