@@ -18,7 +18,7 @@ type report struct {
 	Rounds      int     `json:"rounds"`
 	Seconds     float64 `json:"seconds"` // of load on each variant
 	Rows        []row   `json:"variants"`
-	Aims        []aim   `json:"aims"`
+	Aims        []aim   `json:"aims,omitempty"`
 	Counted     *counts `json:"refusals,omitempty"`
 }
 
