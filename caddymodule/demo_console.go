@@ -145,7 +145,7 @@ func (c *demoConsole) clock(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	defer conn.CloseNow() //nolint:errcheck // it is over either way
+	defer conn.CloseNow()
 	ctx := conn.CloseRead(r.Context())
 	tick(ctx, func(now string) error { return conn.Write(ctx, websocket.MessageText, []byte(now)) })
 }

@@ -26,7 +26,7 @@ const Prefix = "/_sallyport/"
 
 // answerWithin is how long the gate's own pages may wait for the store before
 // they answer that it is away.
-const answerWithin = 10 * time.Second
+const answerWithin = 20 * time.Second
 
 // The gate's own pages.
 const (
