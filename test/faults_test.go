@@ -14,7 +14,7 @@ import (
 // comes back any more.
 const (
 	refusedWithin  = time.Second      // requests never wait for the store
-	noticedWithin  = 15 * time.Second // sign-ins and edits give up
+	noticedWithin  = 25 * time.Second // sign-ins and edits give up
 	restoredWithin = 20 * time.Second
 )
 
