@@ -105,8 +105,11 @@ type gateway struct {
 	home   string
 	config string // path of the Caddyfile
 	setup  setup
-	port   int // of HTTPS
-	admin  int // of the admin API
+	env    []string
+	root   string // path of the authority's certificate
+	ready  string // host that is asked whether it serves
+	port   int    // of HTTPS
+	admin  int    // of the admin API
 
 	cmd  *exec.Cmd
 	log  *log
@@ -155,7 +158,8 @@ const hostSites = `https://*.gate.test {
 // still runs, when the test ends, and when the test has failed its log is shown.
 func startGateway(t *testing.T, s setup) *gateway {
 	t.Helper()
-	g := &gateway{t: t, home: t.TempDir(), setup: s}
+	g := &gateway{t: t, home: t.TempDir(), setup: s, ready: "ready.gate.test"}
+	g.root = filepath.Join(g.home, "storage/pki/authorities/local/root.crt")
 	t.Cleanup(func() {
 		g.stop()
 		if t.Failed() {
@@ -204,6 +208,7 @@ func (g *gateway) start() error {
 	g.log = &log{}
 	g.over = make(chan struct{})
 	g.cmd = command(g.t, g.home, "run", "--config", g.config)
+	g.cmd.Env = append(g.cmd.Env, g.env...)
 	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
 	if err := g.cmd.Start(); err != nil {
 		return err

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +33,7 @@ type network struct {
 
 // reach connects to the gateway; it fails until that serves.
 func (g *gateway) reach() (*network, error) {
-	root, err := os.ReadFile(filepath.Join(g.home, "storage/pki/authorities/local/root.crt"))
+	root, err := os.ReadFile(g.root)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +49,7 @@ func (g *gateway) reach() (*network, error) {
 		TLSClientConfig:     &tls.Config{RootCAs: roots},
 		MaxIdleConnsPerHost: 64,
 	}}
-	v := &visitor{net: n, host: "ready.gate.test", address: "192.0.2.1", client: &http.Client{Transport: n.transport, Timeout: 2 * time.Second}}
+	v := &visitor{net: n, host: g.ready, address: "192.0.2.1", client: &http.Client{Transport: n.transport, Timeout: 2 * time.Second}}
 	a, err := v.send(context.Background(), http.MethodGet, "/_sallyport/jwks.json", nil)
 	if err == nil && a.status != http.StatusOK {
 		err = fmt.Errorf("jwks.json: %d %s", a.status, a.body)
