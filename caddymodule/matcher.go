@@ -14,7 +14,7 @@ func init() { caddy.RegisterModule(new(MatchNetwork)) }
 
 // MatchNetwork matches requests from the networks that a tenant's list has in
 // force, for those who only want the list in a configuration of their own.
-// Nothing is recorded. A list in mode off is not asked and matches nobody.
+// Nothing is recorded, and the mode of the list does not matter.
 type MatchNetwork struct {
 	// Tenant is the slug of the tenant. One that does not exist has no
 	// networks.
@@ -52,9 +52,7 @@ func (m *MatchNetwork) MatchWithError(r *http.Request) (bool, error) {
 	if g == nil {
 		return false, nil
 	}
-	door := gate.Door{Gate: g, Source: m.app.source, Site: gate.Site{Tenant: m.Tenant}}
-	dec := door.Decide(&gate.Request{Address: a})
-	return dec.Pass == gate.ByNetwork, nil
+	return g.InList(m.Tenant, a.Addr), nil
 }
 
 // UnmarshalCaddyfile reads

@@ -224,6 +224,13 @@ func (d *Door) session(t *tenantState, q *Request, dec Decision, claims auth.Cla
 	return dec.pass()
 }
 
+// InList reports whether an entry of a tenant's list admits the address now,
+// whatever the mode of the list. Unknown tenants and addresses are in no list.
+func (g *Gate) InList(slug string, a netip.Addr) bool {
+	t := g.snap.bySlug(slug)
+	return t != nil && t.at(g.now()).admit(a)
+}
+
 // Entry returns the narrowest entry of the list in force that admits the
 // visitor, and counts for the admin where one is signed in; nil: none does. It
 // is for showing, and reads the snapshot: also while the store is away.

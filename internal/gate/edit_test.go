@@ -207,6 +207,24 @@ func TestEntry(t *testing.T) {
 	}
 }
 
+func TestInList(t *testing.T) {
+	w := newWorld(t)
+	off := gate.ModeOff
+	for _, mode := range []gate.Mode{gate.ModeEnforced, gate.ModeOff} {
+		for address, want := range map[string]bool{inside: true, outside: false, operators: false} {
+			if got := w.InList("acme", netip.MustParseAddr(address)); got != want {
+				t.Errorf("%s, %s: got %v, want %v", mode, address, got, want)
+			}
+		}
+		if _, err := w.SetTenant(t.Context(), command, "acme", gate.TenantPatch{Mode: &off}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.InList("nobody", netip.MustParseAddr(inside)) || w.InList("acme", netip.Addr{}) {
+		t.Error("an unknown tenant or address is in a list")
+	}
+}
+
 func TestConcurrentEdits(t *testing.T) {
 	w := newWorld(t)
 	base := w.list()
