@@ -147,7 +147,7 @@ func (v *visitor) send(method, path, contentType, body string, headers ...string
 	for name, value := range v.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
-	answer := must(http.DefaultTransport.RoundTrip(r)) //nolint:bodyclose // closed below
+	answer := must(http.DefaultTransport.RoundTrip(r))
 	defer answer.Body.Close()
 	for _, c := range answer.Cookies() {
 		if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
