@@ -384,7 +384,7 @@ type nodeStatus struct {
 // answered is stored within a second.
 func waitStored(t *testing.T, g *gateway) {
 	t.Helper()
-	eventually(t, 5*time.Second, func() error {
+	eventually(t, restoredWithin, func() error {
 		var s nodeStatus
 		if err := g.askAdmin(t.Context(), "/sallyport/status", &s); err != nil {
 			return err

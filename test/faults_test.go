@@ -13,7 +13,7 @@ import (
 // Bounds while the store is away. It takes a time-out to find out that nothing
 // comes back any more.
 const (
-	refusedWithin  = time.Second      // requests never wait for the store
+	refusedWithin  = 3 * time.Second  // requests never wait for the store
 	noticedWithin  = 25 * time.Second // sign-ins and edits give up
 	restoredWithin = 20 * time.Second
 )

@@ -37,8 +37,8 @@ func TestKill(t *testing.T) {
 					t.Fatalf("in round %d", round+1)
 				}
 			}
-			t.Logf("%d sessions, %d entries, %d list versions, %d visitors refused, %d refusals lost, all declared; the oldest %s before the end",
-				len(l.sessions), len(l.entries), len(l.versions), len(l.strangers), l.lost, l.oldest.Round(time.Millisecond))
+			t.Logf("%d sessions, %d entries, %d list versions, %d visitors refused, %d refusals lost, all declared; the oldest %s before the end; %d found the store busy",
+				len(l.sessions), len(l.entries), len(l.versions), len(l.strangers), l.lost, l.oldest.Round(time.Millisecond), l.stalled)
 		})
 	}
 }
@@ -59,6 +59,7 @@ type load struct {
 	done      map[string]int // acknowledged in this round
 	ended     time.Time      // when the program was killed last
 
+	stalled    int           // requests and commands that the store was too slow for
 	unanswered int64         // sign-ins that were not answered or that found all hashers busy
 	lost       int64         // declared, in all rounds
 	oldest     time.Duration // before the end that a lost refusal was answered
@@ -133,7 +134,7 @@ func (l *load) workAndKill() {
 // waitForSome waits until some of everything was acknowledged in this round.
 func (l *load) waitForSome() {
 	l.t.Helper()
-	eventually(l.t, answerWithin, func() (missing error) {
+	eventually(l.t, time.Minute, func() (missing error) {
 		l.note(func() {
 			for what, want := range map[string]int{"sign-in": 3, "sign-out": 1, "edit": 5, "command": 1, "refusal": 100} {
 				if l.done[what] < want {
@@ -160,7 +161,7 @@ func (l *load) signIn(ctx context.Context) error {
 	if err != nil || a.status != http.StatusOK {
 		l.note(func() { l.unanswered++ })
 		if err == nil && a.status != http.StatusTooManyRequests { // all hashers are busy
-			l.t.Errorf("sign-in: status %d: %s", a.status, a.body)
+			l.busy("sign-in", a)
 		}
 		return err
 	}
@@ -171,6 +172,16 @@ func (l *load) signIn(ctx context.Context) error {
 	}
 	l.note(func() { l.sessions[id] = &openSession{visitor: v}; l.done["sign-in"]++ })
 	return nil
+}
+
+// busy notes that something was not acknowledged. A disk that stands still for
+// seconds, as on a machine that others work on, makes it 503, and what was asked
+// for has happened or not; no other answer is right.
+func (l *load) busy(what string, a answer) {
+	if a.status != http.StatusServiceUnavailable {
+		l.t.Errorf("%s: status %d: %s", what, a.status, a.body)
+	}
+	l.note(func() { l.stalled++ })
 }
 
 // signOut ends one of the sessions, so that about half of them stay.
@@ -198,7 +209,7 @@ func (l *load) signOut(ctx context.Context) error {
 		return err
 	}
 	if a.status != http.StatusNoContent {
-		l.t.Errorf("sign-out: status %d: %s", a.status, a.body)
+		l.busy("sign-out", a)
 		return nil
 	}
 	l.note(func() { s.signOut = acknowledged; l.done["sign-out"]++ })
@@ -236,7 +247,7 @@ func (l *load) edit(ctx context.Context, method, path string, body any, status i
 		return false, nil
 	}
 	if a.status != status {
-		l.t.Errorf("%s: status %d: %s", what, a.status, a.body)
+		l.busy(what, a)
 		return false, nil
 	}
 	return true, l.noteVersion(a.body, what)
@@ -266,6 +277,8 @@ func (l *load) editByCommand(context.Context) error {
 	case r.status == 0:
 		l.note(func() { e.add = acknowledged; l.done["command"]++ })
 		return l.noteVersion([]byte(r.out), "add "+text)
+	case strings.Contains(r.errors, "SQLITE_BUSY"):
+		l.note(func() { l.stalled++ })
 	case !strings.Contains(r.errors, "changed by somebody else"):
 		l.t.Errorf("add %s: exit status %d: %s", text, r.status, r.errors)
 	}

@@ -22,8 +22,8 @@ import (
 )
 
 // answerWithin bounds every answer of a gateway: nobody is left waiting, also
-// while its store is away.
-const answerWithin = 20 * time.Second
+// while its store is away. The gate itself gives up after 20 seconds.
+const answerWithin = 30 * time.Second
 
 // network leads every name to one gateway, and trusts its own authority.
 type network struct {
