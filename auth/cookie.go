@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Names of the gate's cookies. Browsers take a cookie whose name begins with
@@ -21,13 +20,9 @@ const (
 // they are cannot be known, so neither counts.
 var ErrDuplicateCookie = errors.New("the request has two cookies of one name")
 
-// NewSessionCookie returns the cookie of a session. With a zero expires it ends
-// when the browser is closed.
-func NewSessionCookie(token string, expires time.Time) *http.Cookie {
-	c := newCookie(SessionCookie, token) //nolint:gosec // newCookie sets what it misses
-	c.Expires = expires
-	return c
-}
+// NewSessionCookie returns the cookie of a session. Browsers forget it when they
+// are closed; when it ends by itself is in the token.
+func NewSessionCookie(token string) *http.Cookie { return newCookie(SessionCookie, token) }
 
 // NewStepCookie returns the cookie of an unfinished sign-in.
 func NewStepCookie(token string) *http.Cookie { return newCookie(StepCookie, token) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -236,7 +235,7 @@ func (v *visit) freshCookie() *http.Cookie {
 	if token == "" {
 		return nil
 	}
-	return auth.NewSessionCookie(token, time.Time{}) // as at sign-in: forgotten when the browser is closed
+	return auth.NewSessionCookie(token)
 }
 
 // publish makes the placeholders {http.sallyport.…} known.

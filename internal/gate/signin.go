@@ -40,9 +40,8 @@ type Progress struct {
 	// Step is the token for the next step; empty when it is done.
 	Step string
 	// Session is the token of the session when it is done, or when a signed-in
-	// admin changed what its sessions depend on; Expires is its absolute end.
+	// admin changed what its sessions depend on.
 	Session string
-	Expires time.Time
 	// Recovery are fresh recovery codes, shown this once.
 	Recovery []string
 }
@@ -261,7 +260,7 @@ func (t *try) complete(ctx context.Context, returnTo string, recovery []string) 
 	if err := t.door.recorder.with(a, func() error { return t.door.store.SignIn(ctx, s, a) }); err != nil {
 		return nil, err
 	}
-	return &Progress{Next: NextDone, ReturnTo: returnTo, Session: token, Expires: s.Expires, Recovery: recovery}, nil
+	return &Progress{Next: NextDone, ReturnTo: returnTo, Session: token, Recovery: recovery}, nil
 }
 
 // token signs the session's cookie.

@@ -287,7 +287,7 @@ func (t *try) changed(ctx context.Context, step auth.Step, recovery []string) (*
 	if err != nil {
 		return nil, err
 	}
-	return &Progress{Next: NextDone, ReturnTo: "/", Session: token, Expires: c.Expires, Recovery: recovery}, nil
+	return &Progress{Next: NextDone, ReturnTo: "/", Session: token, Recovery: recovery}, nil
 }
 
 // Logout ends the session of a request, on every node.

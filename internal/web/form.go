@@ -121,7 +121,7 @@ type progressJSON struct {
 func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, v Visit, p *gate.Progress) {
 	if p.Session != "" {
 		// The browser forgets it when it is closed; the gate ends it earlier.
-		http.SetCookie(w, auth.NewSessionCookie(p.Session, noExpiry))
+		http.SetCookie(w, auth.NewSessionCookie(p.Session))
 	}
 	if p.Step != "" {
 		http.SetCookie(w, auth.NewStepCookie(p.Step))

@@ -3,13 +3,9 @@ package web
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
-
-// noExpiry makes the session cookie one that browsers forget when they close.
-var noExpiry time.Time
 
 // notices are the reasons that the sign-in page has a word about. In its query
 // they are looked up here and nowhere else.
