@@ -43,7 +43,6 @@ type Handler struct {
 type site struct {
 	door  *gate.Door
 	pages *web.Handler
-	over  context.Context // ends with the gate
 }
 
 // Values of TenantFrom.
@@ -124,9 +123,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		unavailable.write(w)
 		return nil
 	}
-	r = r.WithContext(r.Context())
-	r.Trailer = nil // what comes after the body comes after the decision
-	return v.pass(w, r, next.ServeHTTP)
+	return v.pass(w, r, next)
 }
 
 // open returns the site, which is made when the gate is there. Nil: it is not.
@@ -141,7 +138,7 @@ func (h *Handler) open(ctx context.Context) *site {
 	door := &gate.Door{Gate: g, Rules: h.app.rules, Source: h.app.source, Site: gate.Site{
 		Tenant: h.Tenant, ByLogin: h.TenantFrom == tenantFromLogin, Login: isOn(h.Login), Console: isOn(h.Console),
 	}}
-	h.site.CompareAndSwap(nil, &site{door, web.New(door), h.app.install.over})
+	h.site.CompareAndSwap(nil, &site{door, web.New(door)})
 	return h.site.Load()
 }
 
@@ -198,15 +195,19 @@ func (v *visit) page(w http.ResponseWriter, r *http.Request) {
 }
 
 // pass serves a request that may go on, and ends it as soon as it may not.
-func (v *visit) pass(w http.ResponseWriter, r *http.Request, serve func(http.ResponseWriter, *http.Request) error) error {
-	ctx, done := v.door.Open(r.Context(), v.q)
-	defer done()
-	ctx, cancel := context.WithCancelCause(ctx)
+func (v *visit) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	defer context.AfterFunc(v.over, func() { cancel(&gate.Ended{Reason: gate.PolicyUnavailable}) })()
 	out := respond(ctx, w, v.freshCookie(), true)
 	defer out.end()
-	err := serve(out, r.WithContext(ctx))
+	open := v.door.Open(v.q, func(e *gate.Ended) {
+		cancel(e)
+		go out.abort()
+	})
+	defer open.Close()
+	r = r.WithContext(ctx)
+	r.Trailer = nil // what comes after the body comes after the decision
+	err := next.ServeHTTP(out, r)
 	if !ended(ctx) {
 		return err
 	}

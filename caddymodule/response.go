@@ -26,27 +26,23 @@ const nudge = 100 * time.Millisecond
 // file server, and under visitors that have stopped reading. It keeps the
 // console from setting the gate's cookies.
 type response struct {
-	*caddyhttp.ResponseWriterWrapper
+	caddyhttp.ResponseWriterWrapper
 	ctx     context.Context
 	cookie  *http.Cookie // the session's fresh token; nil: as it is
 	console bool         // the console behind writes, not the gate's own pages
 	wrote   atomic.Bool  // the header, 1xx apart
 
-	raw    *http.ResponseController
-	unhook func() bool
-	mu     sync.Mutex // held while raw is used: not after the handler has returned
-	over   bool
+	mu   sync.Mutex // held while deadlines are set: not after the handler has returned
+	over bool
 }
 
 // respond returns the response to a request with that context. The caller must
 // call end when it is complete.
 func respond(ctx context.Context, w http.ResponseWriter, cookie *http.Cookie, console bool) *response {
-	out := &response{
-		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		ctx:                   ctx, cookie: cookie, console: console, raw: controller(ctx, w),
+	return &response{
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		ctx:                   ctx, cookie: cookie, console: console,
 	}
-	out.unhook = context.AfterFunc(ctx, out.abort)
-	return out
 }
 
 // controller reaches the connection. Caddy's writers that move deadlines while
@@ -72,9 +68,10 @@ func ended(ctx context.Context) bool {
 	return ok
 }
 
-// abort makes reading and writing fail until the handler gives up.
+// abort makes reading and writing fail until the handler gives up. It is called
+// when the gate has ended the request.
 func (w *response) abort() {
-	if !ended(w.ctx) { // the visitor has gone
+	if !ended(w.ctx) { // the visitor had gone before
 		return
 	}
 	for w.expire() {
@@ -91,17 +88,16 @@ func (w *response) expire() bool {
 	if w.over {
 		return false
 	}
-	past := time.Unix(1, 0)
-	err := w.raw.SetReadDeadline(past)
+	raw, past := controller(w.ctx, w.ResponseWriter), time.Unix(1, 0)
+	err := raw.SetReadDeadline(past)
 	if w.wrote.Load() {
-		err = errors.Join(err, w.raw.SetWriteDeadline(past))
+		err = errors.Join(err, raw.SetWriteDeadline(past))
 	}
 	return err == nil
 }
 
 // end is called when the handler has returned.
 func (w *response) end() {
-	w.unhook()
 	w.mu.Lock()
 	w.over = true
 	w.mu.Unlock()

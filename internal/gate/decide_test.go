@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -275,8 +276,9 @@ func TestAtOnce(t *testing.T) {
 	open := func() context.Context {
 		t.Helper()
 		eventually(t, "the other node lets the session pass", func() bool { dec := second.Decide(q); return dec.Passed() })
-		ctx, done := second.Open(t.Context(), q)
-		t.Cleanup(done)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		o := second.Open(q, func(e *gate.Ended) { cancel(e) })
+		t.Cleanup(o.Close)
 		return ctx
 	}
 	ends := func(ctx context.Context, reason gate.Reason) {
@@ -313,6 +315,41 @@ func TestAtOnce(t *testing.T) {
 	ends(signedOut, gate.SessionRevoked)
 	if n := second.OpenRequests(); n != 3 {
 		t.Errorf("requests that are registered until they return: got %d, want 3", n)
+	}
+}
+
+// TestStopEndsAll: nobody watches what is open when the gate has stopped, so it
+// ends, and what comes a moment too late ends at once.
+func TestStopEndsAll(t *testing.T) {
+	w := newWorld(t)
+	w.person("li.na", gate.RoleOwner)
+	second := w.node("n2")
+	door := w.doorOf(second)
+	q := w.with(w.from(inside), w.signIn(inside, "li.na"))
+	var ends [2][]gate.Reason
+	early := door.Open(q, func(e *gate.Ended) { ends[0] = append(ends[0], e.Reason) })
+	second.Stop()
+	late := door.Open(q, func(e *gate.Ended) { ends[1] = append(ends[1], e.Reason) })
+	second.Stop()
+	for i, got := range ends {
+		if !slices.Equal(got, []gate.Reason{gate.PolicyUnavailable}) {
+			t.Errorf("request %d was ended with %q, want once, for policy_unavailable", i, got)
+		}
+	}
+	early.Close()
+	late.Close()
+	if n := second.OpenRequests(); n != 0 {
+		t.Errorf("open requests: got %d, want 0", n)
+	}
+}
+
+// TestOpenAllocations: a request that passes is registered and taken out again
+// with nothing but its entry allocated.
+func TestOpenAllocations(t *testing.T) {
+	w := newWorld(t)
+	q, end := w.from(inside), func(*gate.Ended) {}
+	if n := testing.AllocsPerRun(1000, func() { w.door.Open(q, end).Close() }); n > 1 {
+		t.Errorf("registering a request costs %v allocations, want 1", n)
 	}
 }
 

@@ -129,8 +129,10 @@ func (g *Gate) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends what Start began, and stores what waits.
+// Stop ends what Start began, and every request under way, since nobody would
+// watch it any more; and stores what waits.
 func (g *Gate) Stop() {
+	g.endAll()
 	if g.stop != nil {
 		g.stop()
 		g.done.Wait()
