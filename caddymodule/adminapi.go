@@ -50,6 +50,7 @@ type nodeView struct {
 	Position   int64        `json:"position"` // in the change log
 	Waiting    int64        `json:"attempts_waiting"`
 	Ledgers    []ledgerView `json:"ledgers"` // empty while the store is away
+	Places     []placesView `json:"places"`
 }
 
 func getStatus(w http.ResponseWriter, r *http.Request) error {
@@ -64,6 +65,7 @@ func getStatus(w http.ResponseWriter, r *http.Request) error {
 	view := nodeView{
 		Node: s.Node, Started: stamp(s.Started), Store: store.Redact(install.dsn), StoreUp: !s.StoreDown, LagSeconds: s.Lag.Seconds(),
 		Tenants: s.Tenants, Open: s.Open, Position: s.Position, Waiting: s.Waiting, Ledgers: []ledgerView{},
+		Places: viewPlaces(g.PlacesFiles()),
 	}
 	for i := range s.Ledgers {
 		view.Ledgers = append(view.Ledgers, viewLedger(&s.Ledgers[i]))

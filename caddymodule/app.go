@@ -25,6 +25,7 @@ import (
 
 	"github.com/sallyport-gate/sallyport/cidr"
 	"github.com/sallyport-gate/sallyport/internal/gate"
+	"github.com/sallyport-gate/sallyport/internal/geo"
 )
 
 func init() { caddy.RegisterModule(new(App)) }
@@ -71,6 +72,12 @@ type App struct {
 	// Default: 365d.
 	Retention caddy.Duration `json:"retention,omitempty"`
 
+	// Places are files in MaxMind's format (.mmdb) that tell the country or
+	// region of an address, and the network that it belongs to, for people to
+	// read. Of several, the first that knows counts. Placeholders are replaced;
+	// files that are replaced are read again. Default: none.
+	Places []string `json:"places,omitempty"`
+
 	// Node is the name of this program in records. Default: the host name.
 	Node string `json:"node,omitempty"`
 
@@ -79,6 +86,8 @@ type App struct {
 	source  *gate.Source
 	header  proxyHeader
 	rules   gate.Rules
+	places  *geo.Files                 // nil: none
+	unwatch func()                     // ends what watches them; nil: nothing does
 	install *installation              // shared with the configurations before and after this one
 	joined  bool                       // and to be left
 	servers map[*caddyhttp.Server]bool // that have protected sites
@@ -130,6 +139,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	var err error
+	if a.places, err = openPlaces(a.Places); err != nil {
+		return err
+	}
 	if a.install, err = join(ctx, a.Store, a.Secret, a.Node); err != nil {
 		return err
 	}
@@ -185,7 +197,9 @@ func (a *App) replacePlaceholders() error {
 		}
 		*o.text = strings.TrimSpace(text)
 	}
-	return nil
+	var err error
+	a.Places, err = replacePlaces(a.Places)
+	return err
 }
 
 // setRules turns options into what the gate decides by.
@@ -267,6 +281,7 @@ func (a *App) Start() error {
 	if err := a.install.open(a.logger, time.Duration(a.Retention)); err != nil {
 		return err
 	}
+	a.watchPlaces()
 	for server := range a.servers {
 		if a.source.Trusted == nil && trustsProxies(server) {
 			a.logger.Warn(trustWarning, zap.String("server", server.Name()))
@@ -289,6 +304,9 @@ func (a *App) keepStreams() {
 // of it when every app has stopped.
 func (a *App) Stop() error {
 	a.keepStreams()
+	if a.unwatch != nil {
+		a.unwatch()
+	}
 	return nil
 }
 
@@ -299,6 +317,7 @@ func (a *App) Cleanup() error {
 		return nil
 	}
 	a.joined = false
+	a.install.hide(a.places)
 	return a.install.leave()
 }
 

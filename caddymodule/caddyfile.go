@@ -66,6 +66,7 @@ var global = words[App]{
 		return choice(d, &a.WithoutHeader, withoutHeaderRefuse, withoutHeaderPeer)
 	},
 	"operator_networks": parseOperatorNetworks,
+	"places":            parsePlaces,
 
 	"session":   func(d *caddyfile.Dispenser, a *App) error { return block(d, sessionWords, &a.Session) },
 	"sign_in":   func(d *caddyfile.Dispenser, a *App) error { return block(d, signInWords, &a.SignIn) },
@@ -115,6 +116,7 @@ var siteWords = words[Handler]{
 //			second_factor required|optional|off
 //		}
 //		retention         <duration>
+//		places            <file>…
 //		node              <name>
 //	}
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -324,6 +326,22 @@ func parseOperatorNetworks(d *caddyfile.Dispenser, a *App) error {
 	}
 	if len(a.OperatorNetworks) == 0 {
 		return d.Err("operator_networks needs addresses or ranges, such as 203.0.113.0/28")
+	}
+	return nil
+}
+
+func parsePlaces(d *caddyfile.Dispenser, a *App) error {
+	for d.NextArg() {
+		if d.Val() == "" {
+			return d.Err("places: a file has no name")
+		}
+		if slices.Contains(a.Places, d.Val()) {
+			return d.Errf("places: %s stands twice: write it once", d.Val())
+		}
+		a.Places = append(a.Places, d.Val())
+	}
+	if len(a.Places) == 0 {
+		return d.Err("places needs files in MaxMind's format, such as /var/lib/GeoIP/GeoLite2-Country.mmdb /var/lib/GeoIP/GeoLite2-ASN.mmdb")
 	}
 	return nil
 }

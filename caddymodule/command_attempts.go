@@ -52,6 +52,8 @@ type attemptView struct {
 	Host        string       `json:"host"`
 	Address     *string      `json:"address"` // a CIDR where addresses of a flood were counted together
 	Peer        *string      `json:"peer"`
+	Country     *string      `json:"country"` // or region, a code; with the network, only where the configuration names files
+	Network     *carrierView `json:"network"`
 	Stage       gate.Stage   `json:"stage"`
 	Outcome     gate.Outcome `json:"outcome"`
 	Reason      gate.Reason  `json:"reason"`
@@ -71,6 +73,12 @@ type attemptView struct {
 	Explanation *explanationView `json:"explanation,omitempty"` // only where one is asked for
 }
 
+// carrierView is whose network an address belongs to.
+type carrierView struct {
+	ASN  uint32 `json:"asn"`
+	Name string `json:"name"`
+}
+
 type explanationView struct {
 	Hops  []gate.Hop `json:"hops"`
 	Check *checkView `json:"check"` // by the list that was in force; null: none was asked, or it is gone
@@ -83,9 +91,14 @@ type stepView struct {
 }
 
 func (c *call) viewAttempt(a *gate.Attempt) attemptView {
+	place := c.PlaceOf(a.Address, a.Bits)
+	var network *carrierView
+	if place.ASN != 0 || place.Network != "" {
+		network = &carrierView{place.ASN, place.Network}
+	}
 	return attemptView{
 		Reference: a.Reference, Time: stampOrNull(a.FirstTime), Tenant: present(c.slug(a.Tenant)), Host: a.Host,
-		Address: present(seenFrom(a)), Peer: present(addrText(a.Peer)), Stage: a.Stage, Outcome: a.Outcome, Reason: a.Reason,
+		Address: present(seenFrom(a)), Peer: present(addrText(a.Peer)), Country: present(place.Country), Network: network, Stage: a.Stage, Outcome: a.Outcome, Reason: a.Reason,
 		Admin: present(cmp.Or(a.Login, a.Admin)), AdminID: present(a.Admin), LoginHash: present(a.LoginHash), Session: present(a.Session),
 		Method: a.Method, Path: a.Path, UserAgent: a.UserAgent, ListVersion: a.ListVersion, Count: a.Count,
 		FirstTime: stampOrNull(a.FirstTime), LastTime: stampOrNull(a.LastTime), Node: a.Node,
@@ -116,6 +129,7 @@ func attempts(c *call) error {
 		return err
 	}
 	return c.with(func() error {
+		c.readPlaces()
 		if c.text("tenant") != "" {
 			t, err := c.tenant(c.text("tenant"))
 			if err != nil {
@@ -135,7 +149,7 @@ func attempts(c *call) error {
 			views[i] = c.viewAttempt(&list[i])
 		}
 		return c.print(items[attemptView]{views}, func(w io.Writer) {
-			row(w, attemptHeader...)
+			row(w, c.attemptHeader()...)
 			for i := range list {
 				row(w, c.attemptCells(&list[i])...)
 			}
@@ -146,13 +160,25 @@ func attempts(c *call) error {
 	})
 }
 
-var attemptHeader = []any{"TIME", "TENANT", "ADDRESS", "OUTCOME", "REASON", "COUNT", "ADMIN", "REQUEST", "REFERENCE", "NODE"}
+// attemptHeader names the columns. There are places only where the
+// configuration names files that tell them.
+func (c *call) attemptHeader() []any {
+	header := []any{"TIME", "TENANT", "ADDRESS", "OUTCOME", "REASON", "COUNT", "ADMIN", "REQUEST", "REFERENCE", "NODE"}
+	if len(c.at.places) > 0 {
+		header = append(header, "PLACE")
+	}
+	return header
+}
 
 func (c *call) attemptCells(a *gate.Attempt) []any {
-	return []any{
+	cells := []any{
 		stamp(a.FirstTime), c.slug(a.Tenant), seenFrom(a), a.Outcome, a.Reason, a.Count, who(a),
 		a.Method + " " + a.Host + a.Path, a.Reference, a.Node,
 	}
+	if len(c.at.places) > 0 {
+		cells = append(cells, c.PlaceOf(a.Address, a.Bits))
+	}
+	return cells
 }
 
 // who is the admin of an attempt, as far as it is known.
@@ -219,7 +245,7 @@ func (c *call) follow(f gate.AttemptFilter) error {
 	f.Limit = 0
 	printed := map[string]int64{} // counts, by reference
 	if !c.on("json") {
-		c.cmd.Println(printable(followLine(attemptHeader)))
+		c.cmd.Println(printable(followLine(c.attemptHeader())))
 	}
 	for {
 		list, err := c.Attempts(ctx, c.by, f)
@@ -283,6 +309,7 @@ func explainAttempt(c *call) error {
 		return usage("%q: %w", c.arg(0), err)
 	}
 	return c.with(func() error {
+		c.readPlaces()
 		tenant := ""
 		if c.text("tenant") != "" {
 			t, err := c.tenant(c.text("tenant"))
@@ -318,6 +345,9 @@ func (c *call) printExplanation(e *gate.Explanation) error {
 		row(w, "tenant", c.slug(a.Tenant))
 		row(w, "host", a.Host)
 		row(w, "address", seenFrom(a))
+		if place := c.PlaceOf(a.Address, a.Bits); place != (gate.Place{}) {
+			row(w, "place (approximate)", place)
+		}
 		row(w, "peer", addrText(a.Peer))
 		row(w, "stage", a.Stage)
 		row(w, "outcome", a.Outcome)

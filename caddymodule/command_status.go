@@ -15,7 +15,8 @@ func statusCommand() *cobra.Command {
 	cmd.Long = `Shows the store and the ledger: for every start of every node, how many attempts
 it saw, how many of them are stored, were deleted when their retention ended, or
 are lost because the program was killed before it could store them. What a
-running node saw last is stored within a second.`
+running node saw last is stored within a second. Where the configuration names
+files that tell places, it shows how old they are and whether they can be used.`
 	return cmd
 }
 
@@ -38,6 +39,7 @@ type statusView struct {
 	Position int64        `json:"position"` // of the newest change
 	Tenants  int          `json:"tenants"`
 	Ledgers  []ledgerView `json:"ledgers"`
+	Places   []placesView `json:"places"`
 }
 
 type ledgerView struct {
@@ -62,12 +64,14 @@ func viewLedger(l *gate.Ledger) ledgerView {
 
 func status(c *call) error {
 	return c.with(func() error {
+		c.readPlaces()
+		places := c.PlacesFiles()
 		s := c.Status(c.ctx())
 		ledgers, err := c.store.Ledgers(c.ctx())
 		if err != nil {
 			return err
 		}
-		v := statusView{Store: store.Redact(c.at.dsn), Schema: "current", Position: s.Position, Tenants: s.Tenants, Ledgers: []ledgerView{}}
+		v := statusView{Store: store.Redact(c.at.dsn), Schema: "current", Position: s.Position, Tenants: s.Tenants, Ledgers: []ledgerView{}, Places: viewPlaces(places)}
 		for i := range ledgers {
 			v.Ledgers = append(v.Ledgers, viewLedger(&ledgers[i]))
 		}
@@ -82,6 +86,7 @@ func status(c *call) error {
 				l := &v.Ledgers[i]
 				row(w, l.Node, stamp(ledgers[i].Started), ledgerState(l.Finished), l.Seen, l.Stored, l.Deleted, l.Waiting, l.Lost)
 			}
+			printPlaces(w, places)
 		})
 	})
 }

@@ -62,6 +62,7 @@ func onStore(cmd *cobra.Command) *cobra.Command {
 type location struct {
 	dsn     string
 	secret  []byte         // nil: in the file beside a SQLite store
+	places  []string       // files that tell places
 	trusted []netip.Prefix // proxies that the configuration trusts, as far as it lists them
 }
 
@@ -123,8 +124,9 @@ func placeIn(file, adapter string) (location, error) {
 	var config struct {
 		Apps struct {
 			Sallyport struct {
-				Store          string `json:"store"`
-				Secret         string `json:"secret"`
+				Store          string   `json:"store"`
+				Secret         string   `json:"secret"`
+				Places         []string `json:"places"`
 				TrustedProxies struct {
 					Ranges []string `json:"ranges"`
 				} `json:"trusted_proxies"`
@@ -141,6 +143,9 @@ func placeIn(file, adapter string) (location, error) {
 		if p.dsn, err = repl.ReplaceOrErr(app.Store, true, true); err != nil {
 			return p, fmt.Errorf("store: %w", err)
 		}
+	}
+	if p.places, err = replacePlaces(app.Places); err != nil {
+		return p, err
 	}
 	if app.Secret != "" {
 		secret, err := repl.ReplaceOrErr(app.Secret, true, true)

@@ -26,6 +26,8 @@ var (
 	waitingDesc   = prometheus.NewDesc("sallyport_attempts_waiting", "Attempts that are not stored yet.", nil, nil)
 	storeDesc     = prometheus.NewDesc("sallyport_store_up", "1: the store answers; 0: requests are decided by the last policy, sign-ins and edits wait.", nil, nil)
 	lagDesc       = prometheus.NewDesc("sallyport_store_lag_seconds", "Time since the store last answered.", nil, nil)
+	placesDesc    = prometheus.NewDesc("sallyport_places_up", "1: all files that tell places are in use as they are; 0: one cannot be read, and its old content is in use.", nil, nil)
+	placesAgeDesc = prometheus.NewDesc("sallyport_places_age_seconds", "Time since the oldest file that tells places was built.", nil, nil)
 	positionDesc  = prometheus.NewDesc("sallyport_policy_position", "Position in the change log up to which the policy is in force.", nil, nil)
 )
 
@@ -39,7 +41,7 @@ func (a *App) registerMetrics(registry *prometheus.Registry) error {
 
 // Describe implements [prometheus.Collector].
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{decisionsDesc, openDesc, tenantsDesc, seenDesc, waitingDesc, storeDesc, lagDesc, positionDesc} {
+	for _, desc := range []*prometheus.Desc{decisionsDesc, openDesc, tenantsDesc, seenDesc, waitingDesc, storeDesc, lagDesc, positionDesc, placesDesc, placesAgeDesc} {
 		ch <- desc
 	}
 }
@@ -62,6 +64,17 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(storeDesc, oneIf(!s.StoreDown))
 	gauge(lagDesc, s.Lag.Seconds())
 	gauge(positionDesc, float64(s.Position))
+	if files := g.PlacesFiles(); len(files) > 0 {
+		up, oldest := true, time.Now()
+		for _, f := range files {
+			up = up && f.Trouble == ""
+			if f.Built.Before(oldest) {
+				oldest = f.Built
+			}
+		}
+		gauge(placesDesc, oneIf(up))
+		gauge(placesAgeDesc, time.Since(oldest).Seconds())
+	}
 	if own := ownLedger(s); own != nil {
 		ch <- prometheus.MustNewConstMetric(seenDesc, prometheus.CounterValue, float64(own.Seen))
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
+	"github.com/sallyport-gate/sallyport/internal/geo"
 	"github.com/sallyport-gate/sallyport/internal/store"
 )
 
@@ -45,6 +46,7 @@ type installation struct {
 	mu     sync.Mutex // held while opening and closing
 	secret []byte     // nil: none yet, SQLite's is made when it is opened
 	store  *store.Store
+	places []*geo.Files // of the configurations that are running, the newest last
 }
 
 type installationKey struct{ dsn, node string }

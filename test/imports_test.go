@@ -17,6 +17,7 @@ var outside = map[string][]string{
 	"github.com/gaissmai/bart":     {"cidr"},
 	"github.com/golang-jwt/jwt":    {"auth"},
 	"github.com/jackc/pgx":         {"internal/store"},
+	"github.com/oschwald":          {"internal/geo"},
 	"github.com/pressly/goose":     {"internal/store"},
 	"github.com/yl2chen/cidranger": {"cidr"},
 	"modernc.org/sqlite":           {"internal/store"},
@@ -25,11 +26,12 @@ var outside = map[string][]string{
 
 // inside lists what each package may import of this module; others may import nothing.
 var inside = map[string][]string{
-	"caddymodule":    {"auth", "cidr", "internal/gate", "internal/store", "internal/web"},
+	"caddymodule":    {"auth", "cidr", "internal/gate", "internal/geo", "internal/store", "internal/web"},
 	"cmd/caddy":      {"caddymodule"},
 	"internal/gate":  {"auth", "cidr"},
+	"internal/geo":   {"internal/gate"},
 	"internal/store": {"auth", "cidr", "internal/gate"},
-	"internal/web":   {"auth", "cidr", "internal/gate"},
+	"internal/web":   {"auth", "cidr", "internal/gate", "internal/geo"},
 }
 
 // TestImports holds the direction of the imports. Test files are free: they start

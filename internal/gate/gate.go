@@ -64,6 +64,7 @@ type Gate struct {
 	seen     activity
 	open     registry
 	signers  assertions
+	places   atomic.Pointer[Places]
 	counts   counters
 
 	stop context.CancelFunc

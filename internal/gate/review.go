@@ -50,7 +50,7 @@ func (g *Gate) reviewable(ctx context.Context, by Actor, f *AttemptFilter) error
 
 // Step is one line of an explanation.
 type Step struct {
-	Name   string // address, tenant, mode, list, entry, nearest, result
+	Name   string // address, place, tenant, mode, list, entry, nearest, result
 	Detail string // a sentence in English
 }
 
@@ -89,6 +89,9 @@ func (g *Gate) Explain(ctx context.Context, by Actor, tenant, reference string) 
 func (g *Gate) steps(e *Explanation) []Step {
 	a := &e.Attempt
 	steps := []Step{{"address", addressStep(a)}}
+	if place := g.PlaceOf(a.Address, a.Bits); place != (Place{}) {
+		steps = append(steps, Step{"place", fmt.Sprintf("%s (approximate)", place)})
+	}
 	if t := g.TenantByID(a.Tenant); t != nil {
 		steps = append(steps, Step{"tenant", fmt.Sprintf("%s belongs to %s", a.Host, t.Name)})
 	} else {

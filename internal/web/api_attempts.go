@@ -5,17 +5,19 @@ import (
 	"net/netip"
 
 	"github.com/sallyport-gate/sallyport/auth"
+	"github.com/sallyport-gate/sallyport/cidr"
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
 // attemptJSON is one recorded refusal or sign-in. What is not known is null.
 type attemptJSON struct {
-	Reference   string       `json:"reference"`
-	Time        timestamp    `json:"time"`   // the same as first_time, by which lists are sorted
-	Tenant      *string      `json:"tenant"` // slug
-	Host        string       `json:"host"`
-	Address     *string      `json:"address"` // a CIDR where the record stands for a flood from a network
-	Peer        *string      `json:"peer"`
+	Reference string    `json:"reference"`
+	Time      timestamp `json:"time"`   // the same as first_time, by which lists are sorted
+	Tenant    *string   `json:"tenant"` // slug
+	Host      string    `json:"host"`
+	Address   *string   `json:"address"` // a CIDR where the record stands for a flood from a network
+	Peer      *string   `json:"peer"`
+	placeJSON
 	Stage       gate.Stage   `json:"stage"`
 	Outcome     gate.Outcome `json:"outcome"`
 	Reason      gate.Reason  `json:"reason"`
@@ -33,6 +35,27 @@ type attemptJSON struct {
 	Node        string       `json:"node"`
 
 	Explanation *explanationJSON `json:"explanation,omitempty"` // only where one is asked for
+}
+
+// placeJSON is where an address seems to be. It is looked up when it is shown,
+// and never recorded.
+type placeJSON struct {
+	Country *string      `json:"country"` // or region: a code of two letters
+	Network *networkName `json:"network"`
+}
+
+// networkName is whose network an address belongs to.
+type networkName struct {
+	ASN  uint32 `json:"asn"`
+	Name string `json:"name"` // may be empty
+}
+
+func showPlace(p gate.Place) placeJSON {
+	out := placeJSON{Country: present(p.Country)}
+	if p.ASN != 0 || p.Network != "" {
+		out.Network = &networkName{p.ASN, p.Network}
+	}
+	return out
 }
 
 type explanationJSON struct {
@@ -62,7 +85,8 @@ func (c *call) showAttempt(a *gate.Attempt) attemptJSON {
 	return attemptJSON{
 		Reference: a.Reference, Time: timestamp(a.FirstTime), Tenant: present(tenant), Host: a.Host,
 		Address: present(addressText(a.Address, a.Bits)), Peer: present(addressText(a.Peer, a.Peer.BitLen())),
-		Stage: a.Stage, Outcome: a.Outcome, Reason: a.Reason,
+		placeJSON: showPlace(c.h.door.PlaceOf(a.Address, a.Bits)),
+		Stage:     a.Stage, Outcome: a.Outcome, Reason: a.Reason,
 		Admin: present(cmp.Or(a.Login, a.Admin)), AdminID: present(a.Admin), LoginHash: present(a.LoginHash), Session: present(a.Session),
 		Method: a.Method, Path: a.Path, UserAgent: a.UserAgent, ListVersion: a.ListVersion,
 		Count: a.Count, FirstTime: timestamp(a.FirstTime), LastTime: timestamp(a.LastTime), Node: a.Node,
@@ -101,7 +125,8 @@ func getAttempts(c *call) (any, error) {
 
 // groupJSON is attempts taken together.
 type groupJSON struct {
-	Key       *string   `json:"key"` // null: the address is unknown, or it was nobody's login
+	Key *string `json:"key"` // null: the address is unknown, or it was nobody's login
+	placeJSON
 	Records   int64     `json:"records"`
 	Count     int64     `json:"count"`
 	FirstTime timestamp `json:"first_time"`
@@ -133,9 +158,25 @@ func getAttemptGroups(c *call, f gate.AttemptFilter) (any, error) {
 	}
 	out := groupsJSON{Items: []groupJSON{}, Truncated: len(found) > limit}
 	for _, g := range found[:min(len(found), limit)] {
-		out.Items = append(out.Items, groupJSON{present(g.Key), g.Records, g.Count, timestamp(g.FirstTime), timestamp(g.LastTime), g.Reference})
+		out.Items = append(out.Items, groupJSON{
+			present(g.Key), showPlace(c.placeOf(gate.GroupBy(by), g.Key)),
+			g.Records, g.Count, timestamp(g.FirstTime), timestamp(g.LastTime), g.Reference,
+		})
 	}
 	return out, nil
+}
+
+// placeOf is the place of a group that is an address or a network.
+func (c *call) placeOf(by gate.GroupBy, key string) gate.Place {
+	if by != gate.GroupAddress && by != gate.GroupNetwork {
+		return gate.Place{}
+	}
+	r, _, err := cidr.Parse(key)
+	if err != nil { // unknown, or everybody's
+		return gate.Place{}
+	}
+	p := r.Prefixes()[0]
+	return c.h.door.PlaceOf(p.Addr(), p.Bits())
 }
 
 func getAttempt(c *call) (any, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport-gate/sallyport/auth"
 	"github.com/sallyport-gate/sallyport/internal/gate"
+	"github.com/sallyport-gate/sallyport/internal/geo"
 )
 
 // put stores attempts of acme, one a second from an hour before the start on.
@@ -61,7 +62,7 @@ func TestAPIAttempt(t *testing.T) {
 	reference := got["reference"].(string)
 	want := row{
 		"reference": reference, "time": "2026-11-24T12:00:00Z", "tenant": "acme", "host": "acme.example",
-		"address": "203.0.112.7", "peer": "127.0.0.1", "stage": "gate", "outcome": "blocked", "reason": "outside_networks",
+		"address": "203.0.112.7", "peer": "127.0.0.1", "country": nil, "network": nil, "stage": "gate", "outcome": "blocked", "reason": "outside_networks",
 		"admin": nil, "admin_id": nil, "login_hash": nil, "session": nil, "method": "GET", "path": "/_sallyport/api/v1/me", "user_agent": "<script>",
 		"list_version": 2.0, "count": 1.0, "first_time": "2026-11-24T12:00:00Z", "last_time": "2026-11-24T12:00:00Z", "node": "n1",
 	}
@@ -98,6 +99,42 @@ func TestAPIAttempt(t *testing.T) {
 		s.refused(s.do("owner", "GET", "attempts/"+other, ""), 404, "not_found")
 	}
 	s.refused(s.do("stranger", "GET", "attempts/"+reference, ""), 404, "not_found")
+}
+
+// TestAPIPlaces: where addresses are is looked up when attempts are shown.
+func TestAPIPlaces(t *testing.T) {
+	s := newAPISite(t)
+	s.SetPlaces(must(geo.Open([]string{"../geo/testdata/GeoLite2-City-Test.mmdb", "../geo/testdata/GeoLite2-ASN-Test.mmdb"})))
+	folded := blocked("175.16.199.0")
+	folded.Bits = 24
+	wider := blocked("89.160.20.0")
+	wider.Bits = 24
+	references := s.put(blocked("89.160.20.113"), blocked("203.0.112.7"), folded, wider, gate.Attempt{Stage: gate.StageGate, Outcome: gate.Blocked, Reason: gate.AddressUnknown})
+	sweden, bredband := "SE", map[string]any{"asn": 29518.0, "name": "Bredband2 AB"}
+	for i, want := range []struct{ country, network any }{{sweden, bredband}, {nil, nil}, {"CN", nil}, {nil, bredband}, {nil, nil}} {
+		var got row
+		s.get("reviewer", "attempts/"+references[i], &got)
+		if got["country"] != want.country || !reflect.DeepEqual(got["network"], want.network) {
+			t.Errorf("%v: got %v %v, want %v", got["address"], got["country"], got["network"], want)
+		}
+		steps := fmt.Sprint(got["explanation"].(map[string]any)["steps"])
+		if said := strings.Contains(steps, "(approximate)"); said != (want.country != nil || want.network != nil) {
+			t.Errorf("%v: got %s", got["address"], steps)
+		}
+	}
+	for by, want := range map[string]string{"address": "89.160.20.113 SE", "network": "175.16.199.0/24 CN", "reason": "outside_networks <nil>", "admin": "<nil> <nil>"} {
+		var groups list[row]
+		s.get("reviewer", "attempts?group_by="+by, &groups)
+		if !slices.ContainsFunc(groups.Items, func(g row) bool { return fmt.Sprint(g["key"], " ", g["country"]) == want }) {
+			t.Errorf("by %s: got %v, want %s", by, groups.Items, want)
+		}
+	}
+	s.SetPlaces(nil)
+	var got row
+	s.get("reviewer", "attempts/"+references[0], &got)
+	if got["country"] != nil || got["network"] != nil {
+		t.Errorf("without files: got %v", got)
+	}
 }
 
 // TestAPIAttemptFilters compares every filter with a plain search.

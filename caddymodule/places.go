@@ -1,0 +1,144 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
+	"github.com/sallyport-gate/sallyport/internal/geo"
+)
+
+// openPlaces reads the files that tell places; nil: there are none.
+func openPlaces(paths []string) (*geo.Files, error) {
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	files, err := geo.Open(paths)
+	if err != nil {
+		return nil, fmt.Errorf("places: %w", err)
+	}
+	return files, nil
+}
+
+// watchPlaces hands the files to the gate and takes in what replaces them,
+// until Stop.
+func (a *App) watchPlaces() {
+	a.install.show(a.places)
+	if a.places == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(a.ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		a.places.Watch(ctx, func(path string, err error) {
+			if err != nil {
+				a.logger.Error("places file cannot be used: what was read before stays in use", zap.String("file", path), zap.Error(err))
+				return
+			}
+			a.logger.Info("places file is in order again", zap.String("file", path))
+		})
+	})
+	a.unwatch = func() {
+		cancel()
+		done.Wait()
+	}
+}
+
+// show makes the places of a configuration that has started those of the gate,
+// nil for none. A configuration whose start fails afterwards is hidden again,
+// and those of the one that goes on are back.
+func (n *installation) show(p *geo.Files) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.places = append(n.places, p)
+	n.setPlaces()
+}
+
+// hide takes away what show brought; of what it did not bring, nothing.
+func (n *installation) hide(p *geo.Files) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if i := slices.Index(n.places, p); i >= 0 {
+		n.places = slices.Delete(n.places, i, i+1)
+	}
+	n.setPlaces()
+}
+
+func (n *installation) setPlaces() {
+	g := n.gate.Load()
+	if g == nil {
+		return
+	}
+	if len(n.places) == 0 || n.places[len(n.places)-1] == nil {
+		g.SetPlaces(nil)
+		return
+	}
+	g.SetPlaces(n.places[len(n.places)-1])
+}
+
+// placesView is the state of a file that tells places.
+type placesView struct {
+	File    string  `json:"file"`
+	Type    string  `json:"type"`
+	Built   *string `json:"built"`
+	Loaded  *string `json:"loaded"`
+	Trouble *string `json:"trouble"` // why the file as it is now is not in use
+}
+
+func viewPlaces(files []gate.PlacesFile) []placesView {
+	out := []placesView{}
+	for _, f := range files {
+		out = append(out, placesView{f.Path, f.Type, stampOrNull(f.Built), stampOrNull(f.Loaded), present(f.Trouble)})
+	}
+	return out
+}
+
+// printPlaces prints the state of the files as a table; nothing without any.
+func printPlaces(w io.Writer, files []gate.PlacesFile) {
+	if len(files) == 0 {
+		return
+	}
+	line(w, "")
+	row(w, "PLACES", "TYPE", "BUILT", "AGE", "STATE")
+	for _, f := range files {
+		state, age := "in use", ""
+		if f.Trouble != "" {
+			state = f.Trouble
+		}
+		if !f.Built.IsZero() {
+			age = fmt.Sprintf("%d days", int(time.Since(f.Built)/(24*time.Hour)))
+		}
+		row(w, f.Path, f.Type, stamp(f.Built), age, state)
+	}
+}
+
+// readPlaces reads the files that the configuration names, for a command. One
+// that cannot be used is left out, and its state says why.
+func (c *call) readPlaces() {
+	if len(c.at.places) == 0 {
+		return
+	}
+	files, _ := geo.Open(c.at.places) // the error is in the state of the files
+	c.SetPlaces(files)
+}
+
+// replacePlaces replaces placeholders in the names of files.
+func replacePlaces(paths []string) ([]string, error) {
+	repl := caddy.NewReplacer()
+	out := make([]string, len(paths))
+	for i, path := range paths {
+		text, err := repl.ReplaceOrErr(path, true, true)
+		if err != nil {
+			return nil, fmt.Errorf("places: %w", err)
+		}
+		out[i] = text
+	}
+	return out, nil
+}
