@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
@@ -88,27 +89,27 @@ func isOn(option *bool) bool { return option == nil || *option }
 
 // ServeHTTP is the switchboard.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	sent := asSent(r)
-	if p := impossible(sent); p != nil {
+	v := &visit{answer: w.Header()}
+	v.asSent(r)
+	if p := impossible(&v.sent); p != nil {
 		p.write(w)
 		return nil
 	}
-	s := h.open(r.Context())
-	if s == nil {
+	if v.site = h.open(r.Context()); v.site == nil {
 		unavailable.write(w)
 		return nil
 	}
-	q := h.app.request(sent)
-	if early(sent, q.Address) {
+	v.ask(h.app)
+	if early(&v.sent, v.q.Address) {
 		tooEarly.write(w)
 		return nil
 	}
-	shareAddress(r, q.Address)
-	v := &visit{site: s, q: q, dec: s.door.Decide(q), sent: sent, answer: w.Header()}
-	s.door.Count(&v.dec)
+	v.shareAddress(r.Context())
+	v.dec = v.door.Decide(&v.q)
+	v.door.Count(&v.dec)
 	v.publish(r)
 
-	page, isOwn := own(sent)
+	page, isOwn := own(&v.sent)
 	switch {
 	case isOwn:
 		v.page(w, page)
@@ -119,7 +120,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	v.record()
 	h.app.keepStreams()
-	if err := h.prepare(r, v); err != nil {
+	if err := v.prepare(r, h.app.header); err != nil {
 		unavailable.write(w)
 		return nil
 	}
@@ -142,12 +143,26 @@ func (h *Handler) open(ctx context.Context) *site {
 	return h.site.Load()
 }
 
+// visit is one request on its way through a site, with all that is made for it:
+// a dozen things, one piece of memory.
+type visit struct {
+	*site
+	q         gate.Request
+	dec       gate.Decision
+	address   string       // of q, empty: unknown
+	sent      http.Request // see asSent
+	url       url.URL      // of sent
+	out       response
+	answer    http.Header // of the response
+	reference string      // of the record of a request that passed; empty: there is none
+}
+
 // prepare makes the request one for the console behind.
-func (h *Handler) prepare(r *http.Request, v *visit) error {
+func (v *visit) prepare(r *http.Request, p proxyHeader) error {
 	var assertion string
 	if v.dec.Admin != nil {
 		var err error
-		if assertion, err = v.door.Assertion(web.Origin(v.sent), v.q, &v.dec); err != nil {
+		if assertion, err = v.door.Assertion(web.Origin(&v.sent), &v.q, &v.dec); err != nil {
 			return err
 		}
 	}
@@ -155,32 +170,22 @@ func (h *Handler) prepare(r *http.Request, v *visit) error {
 	if lines := r.Header["X-Forwarded-Proto"]; len(lines) > 0 {
 		scheme = lines[len(lines)-1]
 	}
-	h.app.header.strip(r.Header)
-	h.app.header.forward(r.Header, v.q.Address, scheme)
-	identify(r.Header, v.q, &v.dec, assertion)
+	p.strip(r.Header)
+	v.forward(r.Header, p, scheme)
+	v.identify(r.Header, assertion)
 	return nil
 }
 
-// visit is one request on its way through a site.
-type visit struct {
-	*site
-	q         *gate.Request
-	dec       gate.Decision
-	sent      *http.Request
-	answer    http.Header // of the response
-	reference string      // of the record of a request that passed; empty: there is none
-}
-
-func (v *visit) web() web.Visit { return web.Visit{Request: v.q, Decision: &v.dec} }
+func (v *visit) web() web.Visit { return web.Visit{Request: &v.q, Decision: &v.dec} }
 
 // record notes requests that pass although the list does not have them.
 func (v *visit) record() {
 	if v.dec.Outcome == gate.WouldBlock || v.dec.Pass == gate.ByOperatorNetwork {
-		v.reference = v.door.Record(v.q, &v.dec)
+		v.reference = v.door.Record(&v.q, &v.dec)
 	}
 }
 
-func (v *visit) refuse(w http.ResponseWriter) { v.pages.Refuse(w, v.sent, v.web()) }
+func (v *visit) refuse(w http.ResponseWriter) { v.pages.Refuse(w, &v.sent, v.web()) }
 
 // page serves one of the gate's own pages. They are short, and some end the very
 // session that asks for them, which must not take their answer away: unlike what
@@ -189,7 +194,7 @@ func (v *visit) page(w http.ResponseWriter, r *http.Request) {
 	if v.dec.Passed() {
 		v.record()
 	}
-	out := respond(r.Context(), w, v.freshCookie(), false)
+	out := v.respond(r.Context(), w, false)
 	defer out.end()
 	v.pages.Own(out, r, v.web())
 }
@@ -198,9 +203,9 @@ func (v *visit) page(w http.ResponseWriter, r *http.Request) {
 func (v *visit) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	out := respond(ctx, w, v.freshCookie(), true)
+	out := v.respond(ctx, w, true)
 	defer out.end()
-	open := v.door.Open(v.q, func(e *gate.Ended) {
+	open := v.door.Open(&v.q, func(e *gate.Ended) {
 		cancel(e)
 		go out.abort()
 	})
@@ -219,7 +224,7 @@ func (v *visit) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 		// request on it would be cancelled at once, a proxy's other visitors' too.
 		w.Header().Set("Connection", "close")
 	}
-	if v.dec = v.door.Decide(v.q); !v.dec.Passed() {
+	if v.dec = v.door.Decide(&v.q); !v.dec.Passed() {
 		v.refuse(w)
 		return nil
 	}
@@ -232,7 +237,7 @@ func (v *visit) freshCookie() *http.Cookie {
 	if v.dec.Admin == nil {
 		return nil
 	}
-	token := v.door.Seen(v.q, &v.dec)
+	token := v.door.Seen(&v.q, &v.dec)
 	if token == "" {
 		return nil
 	}
@@ -264,7 +269,7 @@ func (v *visit) placeholder(name string) (any, bool) {
 			return string(v.dec.Admin.Role), true
 		}
 	case "http.sallyport.address":
-		return addrText(v.q.Address.Addr), true
+		return v.address, true
 	case "http.sallyport.reason":
 		return string(v.dec.Reason), true
 	case "http.sallyport.reference":

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/sallyport-gate/sallyport/auth"
-	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
 // ownPrefix begins, folded, the names of the headers that only the gate may
@@ -13,7 +12,7 @@ import (
 const ownPrefix = "x-sallyport-"
 
 // forwardedPrefix begins the names of most headers by which proxies tell what
-// they were asked. None of them is passed on as it came: see [proxyHeader.forward].
+// they were asked. None of them is passed on as it came: see [visit.forward].
 const forwardedPrefix = "x-forwarded"
 
 // forged are the other headers by which a visitor would say where it comes from
@@ -132,12 +131,13 @@ func (p proxyHeader) stripConnection(lines []string) {
 // passed on besides, which they see and the gate does not; the host is always
 // the one that was decided by. Caddy's reverse proxy adds the peer, and the
 // scheme and the host where they are missing.
-func (p proxyHeader) forward(h http.Header, a gate.Address, scheme string) {
+func (v *visit) forward(h http.Header, p proxyHeader, scheme string) {
+	a := &v.q.Address
 	if !a.Trusted {
 		return
 	}
 	if a.Addr != a.Peer {
-		address := []string{a.Addr.String()}
+		address := []string{v.address}
 		h[p.name], h["X-Forwarded-For"] = address, address
 	}
 	if scheme = strings.ToLower(scheme); scheme == "http" || scheme == "https" {
@@ -146,15 +146,20 @@ func (p proxyHeader) forward(h http.Header, a gate.Address, scheme string) {
 }
 
 // identify says who comes.
-func identify(h http.Header, q *gate.Request, dec *gate.Decision, assertion string) {
-	h.Set("X-Sallyport-Address", q.Address.Addr.String())
-	h.Set("X-Sallyport-Tenant", dec.Tenant.Slug)
-	if dec.Admin == nil {
+func (v *visit) identify(h http.Header, assertion string) {
+	values := make([]string, 0, 7) // of all headers, each of which gets its own part
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set("X-Sallyport-Address", v.address)
+	set("X-Sallyport-Tenant", v.dec.Tenant.Slug)
+	if v.dec.Admin == nil {
 		return
 	}
-	h.Set("X-Sallyport-Admin", dec.Admin.Login)
-	h.Set("X-Sallyport-Admin-Id", dec.Admin.ID)
-	h.Set("X-Sallyport-Role", string(dec.Admin.Role))
-	h.Set("X-Sallyport-Session", dec.Claims.Session)
-	h.Set("X-Sallyport-Assertion", assertion)
+	set("X-Sallyport-Admin", v.dec.Admin.Login)
+	set("X-Sallyport-Admin-Id", v.dec.Admin.ID)
+	set("X-Sallyport-Role", string(v.dec.Admin.Role))
+	set("X-Sallyport-Session", v.dec.Claims.Session)
+	set("X-Sallyport-Assertion", assertion)
 }

@@ -110,6 +110,31 @@ func TestResponseCookies(t *testing.T) {
 	}
 }
 
+// TestIdentify: the headers share memory, but what a directive behind the gate
+// does to one of them changes no other.
+func TestIdentify(t *testing.T) {
+	v := visit{address: "203.0.113.7", dec: gate.Decision{
+		Tenant: &gate.Tenant{Slug: "acme"}, Admin: &gate.AdminView{ID: "A1", Login: "li.na", Role: gate.RoleOwner}, Claims: auth.Claims{Session: "S1"},
+	}}
+	want := map[string]string{
+		"Address": "203.0.113.7", "Tenant": "acme", "Admin": "li.na", "Admin-Id": "A1", "Role": "owner", "Session": "S1", "Assertion": "a.b.c",
+	}
+	h := http.Header{}
+	v.identify(h, "a.b.c")
+	for name := range want {
+		h.Add("X-Sallyport-"+name, "more")
+		h["X-Sallyport-"+name][1] = "other"
+	}
+	for name, value := range want {
+		if got := h["X-Sallyport-"+name]; len(got) != 2 || got[0] != value || got[1] != "other" {
+			t.Errorf("%s: got %q, want %q and what was added", name, got, value)
+		}
+	}
+	if len(h) != len(want) {
+		t.Errorf("got %d headers, want %d", len(h), len(want))
+	}
+}
+
 func FuzzStrip(f *testing.F) {
 	for _, seed := range []string{"X-Sallyport-Admin", "x_sallyport.role", "X.SALLYPORT.x", "X-Forwarded_For", "forwarded", "x_real_ip", "Cf-Connecting-Ip", "X-Mine", "Connection"} {
 		f.Add(seed, "close, "+seed)
@@ -118,7 +143,8 @@ func FuzzStrip(f *testing.F) {
 		p := newProxyHeader("X-Client-Address")
 		h := http.Header{name: {"forged"}, "Connection": {connection}}
 		p.strip(h)
-		identify(h, &gate.Request{}, &gate.Decision{Tenant: &gate.Tenant{Slug: "acme"}}, "")
+		v := visit{dec: gate.Decision{Tenant: &gate.Tenant{Slug: "acme"}}}
+		v.identify(h, "")
 		for name, values := range h {
 			plain := plainName(name)
 			if name == "X-Sallyport-Tenant" && values[0] == "acme" || name == "X-Sallyport-Address" && values[0] != "forged" {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,19 +15,17 @@ import (
 // ownPages begins the paths of the gate's own pages, on every protected site.
 const ownPages = "/_sallyport/"
 
-// asSent returns the request as the visitor sent it, whatever directives before
-// this one have made of it: a site that rewrites everything to /index.html has
-// sign-in pages all the same, and records say what was asked for. It is a copy;
-// the headers are the same.
-func asSent(r *http.Request) *http.Request {
-	sent := r.WithContext(r.Context())
-	u := *r.URL
+// asSent makes v.sent the request as the visitor sent it, whatever directives
+// before this one have made of it: a site that rewrites everything to /index.html
+// has sign-in pages all the same, and records say what was asked for. It is a
+// copy; the headers are the same.
+func (v *visit) asSent(r *http.Request) {
+	v.sent, v.url = *r, *r.URL
 	if orig, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		u = *orig.URL
-		sent.Method, sent.RequestURI = orig.Method, orig.RequestURI
+		v.url = *orig.URL
+		v.sent.Method, v.sent.RequestURI = orig.Method, orig.RequestURI
 	}
-	sent.URL = &u
-	return sent
+	v.sent.URL = &v.url
 }
 
 // cleanPath returns a path decoded and with its dots and doubled slashes worked
@@ -70,9 +69,10 @@ func impossible(sent *http.Request) *problem {
 	return nil
 }
 
-// request describes a request to the gate.
-func (a *App) request(sent *http.Request) *gate.Request {
-	q := &gate.Request{
+// ask describes the request to the gate.
+func (v *visit) ask(a *App) {
+	sent := &v.sent
+	v.q = gate.Request{
 		Host:      sent.Host,
 		Address:   a.source.Find(sent.RemoteAddr, sent.Header[a.header.name]),
 		Method:    sent.Method,
@@ -80,20 +80,20 @@ func (a *App) request(sent *http.Request) *gate.Request {
 		UserAgent: sent.UserAgent(),
 	}
 	if sent.TLS != nil {
-		q.ServerName = sent.TLS.ServerName
+		v.q.ServerName = sent.TLS.ServerName
 	}
 	var err error
-	q.Token, _, err = auth.FindCookie(sent.Header, auth.SessionCookie)
-	q.Doubled = err != nil
-	return q
+	v.q.Token, _, err = auth.FindCookie(sent.Header, auth.SessionCookie)
+	v.q.Doubled = err != nil
+	v.address = addrText(v.q.Address.Addr)
 }
 
 // shareAddress tells the directives behind this one, Caddy's reverse proxy and
 // the access log what was found out, so that there is one answer to where the
 // visitor comes from.
-func shareAddress(r *http.Request, a gate.Address) {
-	caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, a.Trusted)
-	if a.Addr.IsValid() {
-		caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, a.Addr.String())
+func (v *visit) shareAddress(ctx context.Context) {
+	caddyhttp.SetVar(ctx, caddyhttp.TrustedProxyVarKey, v.q.Address.Trusted)
+	if v.address != "" {
+		caddyhttp.SetVar(ctx, caddyhttp.ClientIPVarKey, v.address)
 	}
 }

@@ -36,13 +36,12 @@ type response struct {
 	over bool
 }
 
-// respond returns the response to a request with that context. The caller must
+// respond returns the response to the request with that context. The caller must
 // call end when it is complete.
-func respond(ctx context.Context, w http.ResponseWriter, cookie *http.Cookie, console bool) *response {
-	return &response{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		ctx:                   ctx, cookie: cookie, console: console,
-	}
+func (v *visit) respond(ctx context.Context, w http.ResponseWriter, console bool) *response {
+	out := &v.out
+	out.ResponseWriter, out.ctx, out.cookie, out.console = w, ctx, v.freshCookie(), console
+	return out
 }
 
 // controller reaches the connection. Caddy's writers that move deadlines while
