@@ -71,7 +71,7 @@ func StripCookies(h http.Header, names ...string) {
 	if len(old) == 0 {
 		return
 	}
-	lines := make([]string, 0, len(old))
+	var lines []string
 	for _, line := range old {
 		if line = strip(line, names); line != "" {
 			lines = append(lines, line)
@@ -87,7 +87,8 @@ func StripCookies(h http.Header, names ...string) {
 // strip cuts a line at every ';' and ',', also where somebody may see it as
 // quoted: so a name is looked for wherever any reader could see one begin.
 func strip(line string, names []string) string {
-	kept := make([]byte, 0, len(line))
+	var few [256]byte // what is left without the gate's tokens is short
+	kept := few[:0]
 	for start := 0; start < len(line); {
 		end := start + 1 + separator(line[start+1:])
 		pair := strings.TrimLeft(line[start:end], ";,= \t")

@@ -149,6 +149,26 @@ func TestStripCookies(t *testing.T) {
 	}
 }
 
+func TestStripCookiesAllocations(t *testing.T) {
+	own := SessionCookie + "=" + strings.Repeat("x", 700)
+	for name, c := range map[string]struct {
+		line string
+		most float64
+	}{
+		"the gate's alone":   {own, 0},
+		"beside others":      {"theme=dark; " + own + "; lang=en", 2}, // the line, and the slice for it
+		"none of the gate's": {"theme=dark", 1},
+	} {
+		old, h := []string{c.line}, http.Header{}
+		if n := testing.AllocsPerRun(100, func() {
+			h["Cookie"] = old
+			StripCookies(h, SessionCookie, StepCookie)
+		}); n > c.most {
+			t.Errorf("%s: got %v allocations, want at most %v", name, n, c.most)
+		}
+	}
+}
+
 // TestStripCookiesLeavesSharedLines: a copy of the headers that shares the
 // lines, as a shallow clone does, still has them.
 func TestStripCookiesLeavesSharedLines(t *testing.T) {

@@ -24,9 +24,9 @@ type serveCase struct {
 }
 
 var serveCases = []serveCase{
-	{"signed in", insideIP, true, "", 19},
-	{"refused, JSON", outsideIP, false, "application/json", 13},
-	{"refused, page", outsideIP, false, "text/html", 623},
+	{"signed in", insideIP, true, "", 17},
+	{"refused, JSON", outsideIP, false, "application/json", 14},
+	{"refused, page", outsideIP, false, "text/html", 624},
 }
 
 // direct calls the handler of a running site without a connection.

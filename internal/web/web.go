@@ -264,9 +264,11 @@ func (h *Handler) jwks(w http.ResponseWriter, r *http.Request, v Visit) {
 // write it (RFC 6454, 6.2). It is https whatever the connection: the gate's
 // cookies go over nothing else, also behind a proxy that ends TLS.
 func Origin(r *http.Request) string {
-	name, port, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		name, port = r.Host, ""
+	name, port := r.Host, ""
+	if strings.IndexByte(name, ':') >= 0 { // most have none, and an error is not for free
+		if n, p, err := net.SplitHostPort(name); err == nil {
+			name, port = n, p
+		}
 	}
 	if canonical, err := gate.CanonicalHost(name); err == nil {
 		name = canonical
