@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-gate/sallyport/auth"
+	"github.com/sallyport-gate/sallyport/internal/web"
 )
 
 // ownPrefix begins, folded, the names of the headers that only the gate may
@@ -147,19 +148,17 @@ func (v *visit) forward(h http.Header, p proxyHeader, scheme string) {
 
 // identify says who comes.
 func (v *visit) identify(h http.Header, assertion string) {
-	values := make([]string, 0, 7) // of all headers, each of which gets its own part
-	set := func(name, value string) {
-		values = append(values, value)
-		h[name] = values[len(values)-1 : len(values) : len(values)]
-	}
-	set("X-Sallyport-Address", v.address)
-	set("X-Sallyport-Tenant", v.dec.Tenant.Slug)
 	if v.dec.Admin == nil {
+		web.SetHeaders(h, "X-Sallyport-Address", v.address, "X-Sallyport-Tenant", v.dec.Tenant.Slug)
 		return
 	}
-	set("X-Sallyport-Admin", v.dec.Admin.Login)
-	set("X-Sallyport-Admin-Id", v.dec.Admin.ID)
-	set("X-Sallyport-Role", string(v.dec.Admin.Role))
-	set("X-Sallyport-Session", v.dec.Claims.Session)
-	set("X-Sallyport-Assertion", assertion)
+	web.SetHeaders(h,
+		"X-Sallyport-Address", v.address,
+		"X-Sallyport-Tenant", v.dec.Tenant.Slug,
+		"X-Sallyport-Admin", v.dec.Admin.Login,
+		"X-Sallyport-Admin-Id", v.dec.Admin.ID,
+		"X-Sallyport-Role", string(v.dec.Admin.Role),
+		"X-Sallyport-Session", v.dec.Claims.Session,
+		"X-Sallyport-Assertion", assertion,
+	)
 }

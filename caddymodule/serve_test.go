@@ -25,8 +25,8 @@ type serveCase struct {
 
 var serveCases = []serveCase{
 	{"signed in", insideIP, true, "", 17},
-	{"refused, JSON", outsideIP, false, "application/json", 14},
-	{"refused, page", outsideIP, false, "text/html", 624},
+	{"refused, JSON", outsideIP, false, "application/json", 8},
+	{"refused, page", outsideIP, false, "text/html", 616},
 }
 
 // direct calls the handler of a running site without a connection.

@@ -3,6 +3,7 @@ package web
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,9 +12,28 @@ import (
 // asks for HTML by name and likes it at least as much as JSON (RFC 9110,
 // 12.5.1). Programs that send */* or nothing get JSON.
 func wantsHTML(r *http.Request) bool {
-	html, named := quality(r.Header["Accept"], "text", "html")
-	json, _ := quality(r.Header["Accept"], "application", "json")
+	accept := r.Header["Accept"]
+	if !slices.ContainsFunc(accept, namesText) {
+		return false
+	}
+	html, named := quality(accept, "text", "html")
+	json, _ := quality(accept, "application", "json")
 	return named && html > 0 && html >= json
+}
+
+// namesText reports whether a line can have a media type of text/ in it: the
+// ranges of programs, which do not, need not be read.
+func namesText(line string) bool {
+	for {
+		i := strings.IndexByte(line, '/')
+		switch {
+		case i < 0:
+			return false
+		case i >= 4 && strings.EqualFold(line[i-4:i], "text"):
+			return true
+		}
+		line = line[i+1:]
+	}
 }
 
 // quality returns how much a media type is wanted, from 0 to 1, by the most

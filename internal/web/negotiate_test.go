@@ -32,6 +32,9 @@ func TestWantsHTML(t *testing.T) {
 		{"q is not a number", []string{"text/html;q=nan"}, false},
 		{"q is above 1", []string{"text/html;q=7"}, false},
 		{"longer name", []string{"text/htmlx"}, false},
+		{"longer type", []string{"xtext/html"}, false},
+		{"behind others", []string{"a/b, image/*;q=0.1 ,Text/HTML"}, true},
+		{"no type", []string{"/, text, html/text"}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

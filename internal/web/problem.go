@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -93,19 +94,38 @@ var refusals = map[gate.Reason]struct {
 	gate.CrossOrigin:       {http.StatusForbidden, "The request came from another site", "send it from this site"},
 }
 
+// refusalAnswers are the problems that refusals are answered with, made before
+// they are needed: most of them go to floods.
+var refusalAnswers = func() map[gate.Reason]refusalAnswer {
+	answers := map[gate.Reason]refusalAnswer{}
+	for reason, r := range refusals {
+		p := kind{string(reason), r.status, r.title}.problem(r.detail)
+		p.Reason = reason
+		body, err := json.Marshal(p)
+		if err != nil {
+			panic(err) // every test would see it
+		}
+		answers[reason] = refusalAnswer{p, bytes.TrimSuffix(body, []byte("}"))}
+	}
+	return answers
+}()
+
+type refusalAnswer struct {
+	problem problem
+	body    []byte // up to where the reference comes, which is its last field
+}
+
 // refusalProblem is the answer to a refusal. Nobody is told whether an account
 // exists, and a reason that should not occur refuses like the first door does.
 func refusalProblem(reason gate.Reason) problem {
 	if reason == gate.AccountUnknown || reason == gate.AccountDisabled {
 		reason = gate.BadCredentials
 	}
-	r, ok := refusals[reason]
+	a, ok := refusalAnswers[reason]
 	if !ok {
 		return forbidden.problem("")
 	}
-	p := kind{string(reason), r.status, r.title}.problem(r.detail)
-	p.Reason = reason
-	return p
+	return a.problem
 }
 
 // decisionProblem is the answer to a request that does not pass.
@@ -171,17 +191,27 @@ func (h *Handler) errorProblem(err error) problem {
 	return p
 }
 
+// body returns the problem as JSON. That of a plain refusal is there already.
+func (p problem) body() ([]byte, error) {
+	a, ok := refusalAnswers[p.Reason]
+	same := ok && p.Type == a.problem.Type && p.Title == a.problem.Title && p.Status == a.problem.Status && p.Detail == a.problem.Detail
+	if !same || p.Errors != nil || p.Theirs != nil || p.Reference == "" {
+		return json.Marshal(p)
+	}
+	// No reference has a sign that JSON escapes: they are the gate's own.
+	const name, end = `,"reference":"`, `"}`
+	body := make([]byte, 0, len(a.body)+len(name)+len(p.Reference)+len(end))
+	return append(append(append(append(body, a.body...), name...), p.Reference...), end...), nil
+}
+
 // writeProblem answers with a problem.
 func writeProblem(w http.ResponseWriter, p problem) {
-	body, err := json.Marshal(p)
+	body, err := p.body()
 	if err != nil { // cannot happen: every field is text, a number, or what was read from the store
 		http.Error(w, p.Title, p.Status)
 		return
 	}
-	header := w.Header()
-	header.Set("Content-Type", "application/problem+json")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
+	SetHeaders(w.Header(), "Content-Type", "application/problem+json", "Cache-Control", "no-store", "X-Content-Type-Options", "nosniff")
 	problemHeaders(w, p)
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body) // the visitor is gone; there is nobody to tell

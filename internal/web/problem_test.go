@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -77,6 +78,48 @@ func TestRefusalProblem(t *testing.T) {
 	p := decisionProblem(&gate.Decision{Reason: gate.UnknownSite, Misdirected: true})
 	if p.Status != 421 || p.Reason != gate.UnknownSite {
 		t.Errorf("misdirected: got %d %q", p.Status, p.Reason)
+	}
+}
+
+// TestProblemBody: what is put together from pieces is what would be marshalled.
+func TestProblemBody(t *testing.T) {
+	check := func(name string, p problem) {
+		t.Helper()
+		got, err := p.body()
+		if want, _ := json.Marshal(p); err != nil || string(got) != string(want) {
+			t.Errorf("%s:\n got %s, %v\nwant %s", name, got, err, want)
+		}
+	}
+	for _, reason := range gate.Reasons {
+		p := refusalProblem(reason)
+		check(string(reason)+", no reference", p)
+		p.Reference = auth.NewReference()
+		check(string(reason), p)
+		for what, change := range map[string]func(*problem){
+			"detail": func(p *problem) { p.Detail = "another" }, "title": func(p *problem) { p.Title = "another" },
+			"type": func(p *problem) { p.Type = "another" }, "status": func(p *problem) { p.Status = 499 },
+			"errors": func(p *problem) { p.Errors = []fieldProblem{{"a", "b", "c"}} }, "theirs": func(p *problem) { p.Theirs = 7 },
+		} {
+			other := p
+			change(&other)
+			check(string(reason)+", another "+what, other)
+		}
+	}
+	p := decisionProblem(&gate.Decision{Reason: gate.UnknownSite, Misdirected: true})
+	p.Reference = auth.NewReference()
+	check("misdirected", p)
+}
+
+// TestSetHeaders: no header reaches into another, or into another answer.
+func TestSetHeaders(t *testing.T) {
+	one, two := http.Header{}, http.Header{}
+	for _, h := range []http.Header{one, two} {
+		SetHeaders(h, "A", "1", "B", "2")
+	}
+	one["A"][0] = "changed"
+	one.Add("A", "more")
+	if got := fmt.Sprint(one, two); got != "map[A:[changed more] B:[2]] map[A:[1] B:[2]]" {
+		t.Errorf("got %s", got)
 	}
 }
 
