@@ -77,12 +77,26 @@ func (h *Handler) view(r *http.Request, v Visit) view {
 	if t := v.Decision.Tenant; t != nil {
 		out.Tenant = t.Name
 	}
-	query := r.URL.Query()
-	for _, other := range languages {
-		query.Set("lang", other.Lang)
-		out.Languages = append(out.Languages, languageLink{other.Lang, other.Name, samePage(query), other == l})
+	for i, link := range languageLinks(r) {
+		out.Languages = append(out.Languages, l.languageLink(i, link))
 	}
 	return out
+}
+
+// languageLinks lead to the page of the request in each language.
+func languageLinks(r *http.Request) []string {
+	query, links := r.URL.Query(), make([]string, len(languages))
+	for i, l := range languages {
+		query.Set("lang", l.Lang)
+		links[i] = samePage(query)
+	}
+	return links
+}
+
+// languageLink is the link to a language on a page in l.
+func (l *locale) languageLink(i int, link string) languageLink {
+	other := languages[i]
+	return languageLink{other.Lang, other.Name, link, other == l}
 }
 
 // samePage links to the page it stands on, with another query. A query longer
@@ -109,22 +123,33 @@ func (v *view) Wrong(field string) bool {
 // was chosen.
 func (v *view) link(path string) string { return v.choice.link(path, nil) }
 
-// render writes a page. It is made in memory first: half a page would be a
-// page that lies.
-func render(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+// brokenPage cannot happen with the templates the tests run through; where it
+// does, nothing of the page is shown.
+var brokenPage = problem{Type: "about:blank", Title: "Internal error", Status: http.StatusInternalServerError}
+
+// execute makes a page in memory: half a page would be a page that lies.
+func execute(name string, data any) ([]byte, error) {
 	var body bytes.Buffer
-	if err := pages[name].ExecuteTemplate(&body, "layout", data); err != nil {
-		// Cannot happen with the templates the tests run through; where it
-		// does, nothing of the page is shown.
-		writeProblem(w, problem{Type: "about:blank", Title: "Internal error", Status: http.StatusInternalServerError})
+	err := pages[name].ExecuteTemplate(&body, "layout", data)
+	return body.Bytes(), err
+}
+
+// render makes a page and writes it.
+func render(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+	body, err := execute(name, data)
+	if err != nil {
+		writeProblem(w, brokenPage)
 		return
 	}
+	lang, _ := localeOf(r)
+	writePage(w, r, status, lang, body)
+}
+
+func writePage(w http.ResponseWriter, r *http.Request, status int, l *locale, body []byte) {
 	header := w.Header()
 	SetHeaders(header, securityHeaders...)
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	lang, _ := localeOf(r)
-	header.Set("Content-Language", lang.Lang)
-	write(w, r, status, body.Bytes())
+	SetHeaders(header, "Content-Type", "text/html; charset=utf-8", "Content-Language", l.Lang)
+	write(w, r, status, body)
 }
 
 // write sends a body, or to HEAD its length only.

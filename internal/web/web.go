@@ -45,6 +45,7 @@ const (
 type Handler struct {
 	door    *gate.Door
 	origins http.CrossOriginProtection
+	blocked blockedPages
 }
 
 // New returns the Handler of a site. It is cheap: pages, words and files are
