@@ -16,9 +16,20 @@ func wantsHTML(r *http.Request) bool {
 	if !slices.ContainsFunc(accept, namesText) {
 		return false
 	}
-	html, named := quality(accept, "text", "html")
-	json, _ := quality(accept, "application", "json")
-	return named && html > 0 && html >= json
+	html, json := wish{media: "text/html", all: "text/*"}, wish{media: "application/json", all: "application/*"}
+	for _, line := range accept {
+		for element := range strings.SplitSeq(line, ",") {
+			media, params, err := mime.ParseMediaType(element)
+			if err != nil { // what cannot be read is passed over
+				continue
+			}
+			if weight, ok := weightOf(params); ok {
+				html.read(media, weight)
+				json.read(media, weight)
+			}
+		}
+	}
+	return html.match > anyMedia && html.q > 0 && html.q >= json.q
 }
 
 // namesText reports whether a line can have a media type of text/ in it: the
@@ -36,34 +47,34 @@ func namesText(line string) bool {
 	}
 }
 
-// quality returns how much a media type is wanted, from 0 to 1, by the most
-// specific range that has it. named: that range is not */*. Ranges that cannot
-// be read are passed over.
-func quality(accept []string, typ, subtype string) (q float64, named bool) {
-	best := 0
-	for _, line := range accept {
-		for element := range strings.SplitSeq(line, ",") {
-			media, params, err := mime.ParseMediaType(element)
-			if err != nil {
-				continue
-			}
-			match := 0
-			switch media {
-			case typ + "/" + subtype:
-				match = 3
-			case typ + "/*":
-				match = 2
-			case "*/*":
-				match = 1
-			}
-			weight, ok := weightOf(params)
-			if !ok || match == 0 || match < best || match == best && weight <= q {
-				continue
-			}
-			best, q = match, weight
-		}
+// How closely a range of Accept names a media type.
+const (
+	anyMedia = iota + 1
+	anySubtype
+	exactly
+)
+
+// wish is how much a media type is wanted, from 0 to 1, by the most specific
+// range that has it.
+type wish struct {
+	media, all string // the type, and the range of all its subtypes
+	match      int    // 0: no range has it
+	q          float64
+}
+
+func (w *wish) read(media string, q float64) {
+	match := 0
+	switch media {
+	case w.media:
+		match = exactly
+	case w.all:
+		match = anySubtype
+	case "*/*":
+		match = anyMedia
 	}
-	return q, best > 1
+	if match > w.match || match == w.match && match > 0 && q > w.q {
+		w.match, w.q = match, q
+	}
 }
 
 // weightOf reads the parameter q; without one it is 1.
