@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"crypto/tls"
-
 	"net"
 	"net/http"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/net/http2"
@@ -282,6 +282,9 @@ func TestTenantFromLogin(t *testing.T) {
 	w.load()
 	session := w.signIn("li.na", gate.RoleOwner)
 	w.site = "tenant_from login"
+	if err := caddy.Stop(); err != nil { // a reload loses connections that are made while it replaces the sockets
+		t.Fatal(err)
+	}
 	w.load()
 	if res, _ := w.do(request{from: outsideIP, host: "any.example"}); res.StatusCode != 401 {
 		t.Errorf("without a session: got %d, want 401", res.StatusCode)
