@@ -83,6 +83,24 @@ func (w *world) node(name string) *gate.Gate {
 	return g
 }
 
+// putAttempts stores records past the gate, as another node would.
+func (w *world) putAttempts(records []gate.Attempt) {
+	w.Helper()
+	s, err := store.Open(w.Context(), w.dsn, store.Options{Secret: w.secret, Now: w.clock.Now})
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.PutAttempts(w.Context(), gate.Ledger{Boot: "OTHER", Node: "n2", Started: w.clock.Now()}, records); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// actor is somebody of acme, inside its list.
+func (w *world) actor(role gate.Role) gate.Actor {
+	return gate.Actor{Kind: gate.ActorAdmin, Tenant: w.acme.ID, Admin: "SOMEBODY", Login: "boss", Role: role, Address: netip.MustParseAddr(inside)}
+}
+
 func (w *world) doorOf(g *gate.Gate) *gate.Door {
 	return &gate.Door{
 		Gate: g, Source: &gate.Source{Header: "X-Forwarded-For"}, Site: gate.Site{Login: true, Console: true},

@@ -268,6 +268,10 @@ type AttemptStore interface {
 	PutAttempts(ctx context.Context, boot Ledger, batch []Attempt) error
 	Attempts(ctx context.Context, f AttemptFilter) ([]Attempt, error)
 	GroupAttempts(ctx context.Context, f AttemptFilter, by GroupBy) ([]AttemptGroup, error)
+	// GrownAttempts lists records by their last time, the latest first.
+	GrownAttempts(ctx context.Context, f AttemptFilter) ([]Attempt, error)
+	// CountAttempts counts records.
+	CountAttempts(ctx context.Context, f AttemptFilter) (int64, error)
 	// Attempt returns ErrNotFound; tenant empty: of any tenant.
 	Attempt(ctx context.Context, tenant, reference string) (*Attempt, error)
 	// SignIns returns how often each address signed in since.

@@ -91,6 +91,26 @@ func (s *Store) Attempts(ctx context.Context, f gate.AttemptFilter) ([]gate.Atte
 		`SELECT `+attemptColumns+attemptTables+w.String()+` ORDER BY a.first_time DESC, a.reference DESC LIMIT `+w.arg(orAll(f.Limit)), w.args...)
 }
 
+// GrownAttempts lists records by their last time, the latest first.
+func (s *Store) GrownAttempts(ctx context.Context, f gate.AttemptFilter) ([]gate.Attempt, error) {
+	var w where
+	if err := w.attempts(f); err != nil {
+		return nil, err
+	}
+	return collect(ctx, s.read(), scanAttempt,
+		`SELECT `+attemptColumns+attemptTables+w.String()+` ORDER BY a.last_time DESC, a.reference DESC LIMIT `+w.arg(orAll(f.Limit)), w.args...)
+}
+
+// CountAttempts counts records, not the attempts they stand for.
+func (s *Store) CountAttempts(ctx context.Context, f gate.AttemptFilter) (n int64, err error) {
+	var w where
+	if err := w.attempts(f); err != nil {
+		return 0, err
+	}
+	err = s.read().row(ctx, `SELECT COUNT(*) FROM attempts a`+w.String(), w.args...).Scan(&n)
+	return n, err
+}
+
 // Attempt returns a record by its reference, of any tenant where tenant is
 // empty, or gate.ErrNotFound. Of two that have met, it is the newer one.
 func (s *Store) Attempt(ctx context.Context, tenant, reference string) (*gate.Attempt, error) {

@@ -31,6 +31,7 @@ var routes = []route{
 	{"networks/versions", methods{"GET": {do: getVersions, params: pageParams}}},
 	{"networks/versions/*", methods{"GET": {do: getVersion}}},
 	{"attempts", methods{"GET": {do: getAttempts, params: attemptParams}}},
+	{"attempts/stream", methods{"GET": {stream: streamAttempts, params: tailParams}}},
 	{"attempts/*", methods{"GET": {do: getAttempt}}},
 	{"sessions", methods{"GET": {do: getSessions, params: pageParams}}},
 	{"sessions/*", methods{"DELETE": {do: deleteSession}}},
@@ -50,6 +51,9 @@ type endpoint struct {
 	params []string // of the query
 	body   int64    // most bytes of the body; 0: it takes none
 	status int      // where it worked; 0: 200, or 204 for nothing
+	// stream answers by itself, for as long as it takes, where do is nil. Its
+	// error is answered like any other, and must come before it writes.
+	stream func(*call) error
 }
 
 // call is one request to the API.
@@ -98,21 +102,33 @@ func (h *Handler) api(w http.ResponseWriter, r *http.Request, v Visit) {
 		Request: r, h: h, w: w, visit: v, actor: h.door.Actor(v.Request, v.Decision),
 		tenant: v.Decision.Tenant.ID, arg: arg, limit: e.body,
 	}
-	if body, err := c.answer(e); err != nil {
+	if err := c.answer(e); err != nil {
 		writeProblem(w, h.errorProblem(err))
-	} else {
-		writeJSON(w, e.status, body)
 	}
 }
 
-func (c *call) answer(e endpoint) (_ any, err error) {
+func (c *call) answer(e endpoint) error {
+	original := c.Request
+	hurried, done := hurry(original)
+	defer done()
+	c.Request = hurried
+	var err error
 	if c.query, err = parseQuery(c.URL.RawQuery, e.params); err != nil {
-		return nil, err
+		return err
 	}
 	if e.body == 0 && hasBody(c.Request) {
-		return nil, malformed.problem("this call takes no body")
+		return malformed.problem("this call takes no body")
 	}
-	return e.do(c)
+	if e.stream != nil {
+		c.Request = original
+		return e.stream(c)
+	}
+	body, err := e.do(c)
+	if err != nil {
+		return err
+	}
+	writeJSON(c.w, e.status, body)
+	return nil
 }
 
 // hasBody reports whether there is a body. Its length is often not known

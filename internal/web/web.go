@@ -103,8 +103,6 @@ func (h *Handler) Own(w http.ResponseWriter, r *http.Request, v Visit) {
 		h.fail(w, r, v, &gate.Refusal{Reason: gate.CrossOrigin})
 		return
 	}
-	r, done := hurry(r)
-	defer done()
 	get, post, isSignIn := signInPage(path)
 	switch site := h.door.Site; {
 	case strings.HasPrefix(path, apiPrefix):
@@ -156,6 +154,8 @@ func (h *Handler) byMethod(w http.ResponseWriter, r *http.Request, v Visit, get,
 	if post != nil {
 		allowed = append(allowed, http.MethodPost)
 	}
+	r, done := hurry(r)
+	defer done()
 	switch {
 	case get != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		get(h, w, r, v)
