@@ -101,6 +101,14 @@ type AttemptGroup struct {
 	Reference string // of the newest record
 }
 
+// AttemptSum is how many attempts had a stage and an outcome.
+type AttemptSum struct {
+	Stage   Stage
+	Outcome Outcome
+	Count   int64
+	Last    time.Time
+}
+
 // Use says how often an address signed in or came, for list hygiene.
 type Use struct {
 	Address netip.Addr

@@ -50,7 +50,7 @@ func (g *Gate) reviewable(ctx context.Context, by Actor, f *AttemptFilter) error
 
 // Step is one line of an explanation.
 type Step struct {
-	Name   string // address, place, tenant, mode, list, entry, nearest, result
+	Name   string // address, place, tenant, mode, list, entry, nearest, before, result
 	Detail string // a sentence in English
 }
 
@@ -58,7 +58,25 @@ type Step struct {
 type Explanation struct {
 	Attempt Attempt
 	Check   *Check // by the list version that was in force; nil: the tenant or the list is gone
+	Now     *Check // by the list as it is, now; nil as above
+	Before  *Past  // when the list last admitted the address before; nil: never, or it did
+	Address Seen   // what else came from the address in the last 30 days
+	Admin   *Seen  // what else the admin did in the last 30 days; nil: it was nobody's login
 	Steps   []Step
+}
+
+// Past is the last entry that admitted an address before an attempt.
+type Past struct {
+	Network Network
+	Version int64     // the last one, up to the attempt's, that has the entry
+	Until   time.Time // when it ceased to
+}
+
+// Seen is what an address or an admin did, by what became of it. The counts are
+// of attempts, not of records.
+type Seen struct {
+	SignIns, Refused, Blocked, WouldBlock int64
+	Last                                  time.Time // of a sign-in; zero: none
 }
 
 // Explain returns an attempt, by its canonical reference, and how it was
@@ -80,9 +98,92 @@ func (g *Gate) Explain(ctx context.Context, by Actor, tenant, reference string) 
 		if v != nil {
 			e.Check = checkList(v, a.Address, a.FirstTime)
 		}
+		if err := g.around(ctx, e); err != nil {
+			return nil, err
+		}
 	}
 	e.Steps = g.steps(e)
 	return e, nil
+}
+
+// around adds what was before the attempt, what is now, and what else is known.
+func (g *Gate) around(ctx context.Context, e *Explanation) error {
+	a := &e.Attempt
+	newest, err := g.store.List(ctx, a.Tenant, 0)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if newest != nil {
+		e.Now = checkList(newest, a.Address, g.now())
+	}
+	if e.Check != nil && e.Check.Entry == nil {
+		spans, err := g.store.NetworkSpans(ctx, a.Tenant)
+		if err != nil {
+			return err
+		}
+		e.Before = lastAdmitted(spans, a)
+	}
+	standsFor, err := a.Address.Prefix(a.Bits)
+	if err != nil {
+		return err
+	}
+	if e.Address, err = g.seenOf(ctx, a.Tenant, Condition{Field: FieldAddress, Range: standsFor}); err != nil || a.Admin == "" {
+		return err
+	}
+	admin, err := g.seenOf(ctx, a.Tenant, Condition{Field: FieldLogin, Value: a.Admin})
+	e.Admin = &admin
+	return err
+}
+
+// lastAdmitted finds the entry that was the last to admit the address before an
+// attempt.
+func lastAdmitted(spans []NetworkSpan, a *Attempt) *Past {
+	var last *Past
+	for i := range spans {
+		n := &spans[i]
+		if !n.Range.Contains(a.Address) || !n.Enabled || !n.From.Before(a.FirstTime) {
+			continue
+		}
+		from, until := n.From, a.FirstTime
+		if n.NotBefore.After(from) {
+			from = n.NotBefore
+		}
+		for _, end := range []time.Time{n.To, n.Expires} {
+			if !end.IsZero() && end.Before(until) {
+				until = end
+			}
+		}
+		if from.Before(until) && (last == nil || until.After(last.Until)) {
+			last = &Past{Network: n.Network, Version: a.ListVersion, Until: until}
+			if n.Until > 0 {
+				last.Version = min(n.Until-1, a.ListVersion)
+			}
+		}
+	}
+	return last
+}
+
+// seenOf counts what is on record of an address or an admin.
+func (g *Gate) seenOf(ctx context.Context, tenant string, c Condition) (Seen, error) {
+	f := AttemptFilter{Tenant: tenant, Since: g.now().Add(-usesSince), Where: []Condition{c}}
+	sums, err := g.store.SumAttempts(ctx, f)
+	var s Seen
+	for _, sum := range sums {
+		switch {
+		case sum.Stage == StageSignIn && (sum.Outcome == Allowed || sum.Outcome == WouldBlock):
+			s.SignIns += sum.Count
+			if sum.Last.After(s.Last) {
+				s.Last = sum.Last
+			}
+		case sum.Outcome == Blocked:
+			s.Blocked += sum.Count
+		case sum.Outcome == WouldBlock:
+			s.WouldBlock += sum.Count
+		case sum.Outcome == Refused:
+			s.Refused += sum.Count
+		}
+	}
+	return s, err
 }
 
 // steps writes an explanation in the order of the decision.
@@ -102,6 +203,10 @@ func (g *Gate) steps(e *Explanation) []Step {
 			Step{"mode", fmt.Sprintf("the list was %s", c.Mode)},
 			Step{"list", fmt.Sprintf("version %d", c.Version)})
 		steps = append(steps, c.steps(a.FirstTime)...)
+	}
+	if p := e.Before; p != nil {
+		steps = append(steps, Step{"before", fmt.Sprintf("version %d admitted it by %s (%q) until %s",
+			p.Version, p.Network.Range, p.Network.Label, p.Until.Format(time.RFC3339))})
 	}
 	return append(steps, Step{"result", fmt.Sprintf("%s: %s, at the stage %s", a.Outcome, a.Reason, a.Stage)})
 }

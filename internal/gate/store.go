@@ -166,6 +166,9 @@ type TenantStore interface {
 	List(ctx context.Context, tenant string, version int64) (*ListVersion, error)
 	// ListAt returns the list in force at a moment, ErrNotFound before the first.
 	ListAt(ctx context.Context, tenant string, at time.Time) (*ListVersion, error)
+	// NetworkSpans returns every entry a list ever had, in each form it had,
+	// with when it was in the list.
+	NetworkSpans(ctx context.Context, tenant string) ([]NetworkSpan, error)
 	// ListVersions lists versions without their entries, newest first.
 	ListVersions(ctx context.Context, tenant string, before int64, limit int) ([]ListVersion, error)
 }
@@ -190,6 +193,14 @@ type ListVersion struct {
 	Removed  int
 	Changed  int
 	Networks []Network
+}
+
+// NetworkSpan is an entry as it stood in a list for a while.
+type NetworkSpan struct {
+	Network
+	Version  int64 // the first with it
+	From, To time.Time
+	Until    int64 // the first version without it; 0: it is still in the list, and To is zero
 }
 
 // AdminStore keeps people.
@@ -272,6 +283,8 @@ type AttemptStore interface {
 	GrownAttempts(ctx context.Context, f AttemptFilter) ([]Attempt, error)
 	// CountAttempts counts records.
 	CountAttempts(ctx context.Context, f AttemptFilter) (int64, error)
+	// SumAttempts counts attempts by stage and outcome.
+	SumAttempts(ctx context.Context, f AttemptFilter) ([]AttemptSum, error)
 	// Attempt returns ErrNotFound; tenant empty: of any tenant.
 	Attempt(ctx context.Context, tenant, reference string) (*Attempt, error)
 	// SignIns returns how often each address signed in since.

@@ -111,6 +111,20 @@ func (s *Store) CountAttempts(ctx context.Context, f gate.AttemptFilter) (n int6
 	return n, err
 }
 
+// SumAttempts counts the attempts, not the records, of each stage and outcome.
+func (s *Store) SumAttempts(ctx context.Context, f gate.AttemptFilter) ([]gate.AttemptSum, error) {
+	var w where
+	if err := w.attempts(f); err != nil {
+		return nil, err
+	}
+	return collect(ctx, s.read(), func(row scanner) (n gate.AttemptSum, err error) {
+		err = row.Scan(&n.Stage, &n.Outcome, &n.Count, timeColumn{&n.Last})
+		return n, err
+	}, `
+		SELECT a.stage, a.outcome, CAST(SUM(a.count) AS BIGINT), MAX(a.last_time) FROM attempts a`+w.String()+`
+		GROUP BY a.stage, a.outcome ORDER BY a.stage, a.outcome`, w.args...)
+}
+
 // Attempt returns a record by its reference, of any tenant where tenant is
 // empty, or gate.ErrNotFound. Of two that have met, it is the newer one.
 func (s *Store) Attempt(ctx context.Context, tenant, reference string) (*gate.Attempt, error) {

@@ -236,6 +236,27 @@ func (s *Store) list(ctx context.Context, tenant, condition string, arg int64) (
 	return v, err
 }
 
+// NetworkSpans returns every entry a tenant's list ever had, in each form it
+// had, with when it was in the list.
+func (s *Store) NetworkSpans(ctx context.Context, tenant string) ([]gate.NetworkSpan, error) {
+	return collect(ctx, s.read(), func(row scanner) (n gate.NetworkSpan, err error) {
+		var span string
+		err = row.Scan(&n.ID, &span, &n.Label, &n.Note, &n.Owner, &n.Enabled, timeColumn{&n.NotBefore}, timeColumn{&n.Expires},
+			jsonColumn[gate.Role]{&n.Roles}, jsonColumn[string]{&n.Admins}, timeColumn{&n.Created}, &n.CreatedBy,
+			&n.Version, timeColumn{&n.From}, &n.Until, timeColumn{&n.To})
+		if err == nil {
+			n.Range, _, err = cidr.Parse(span)
+		}
+		return n, err
+	}, `
+		SELECT n.id, n.range, n.label, n.note, n.owner, n.enabled, n.not_before, n.expires, n.roles, n.admins, n.created, n.created_by,
+			n.from_version, f.made, COALESCE(n.to_version, 0), COALESCE(t.made, 0)
+		FROM networks n
+		JOIN list_versions f ON f.tenant = n.tenant AND f.version = n.from_version
+		LEFT JOIN list_versions t ON t.tenant = n.tenant AND t.version = n.to_version
+		WHERE n.tenant = $1 ORDER BY n.from_version, n.ordinal`, tenant)
+}
+
 // ListVersions lists versions without their entries, newest first, from before
 // a version (0: from the newest).
 func (s *Store) ListVersions(ctx context.Context, tenant string, before int64, limit int) ([]gate.ListVersion, error) {

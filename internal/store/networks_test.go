@@ -243,3 +243,37 @@ func TestRangesComeBack(t *testing.T) {
 		equal(t, "ranges", v.Networks, list)
 	})
 }
+
+func TestNetworkSpans(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		a, b := network("A", "203.0.113.0/24", 0), network("B", "198.51.100.7", time.Minute)
+		for i, list := range [][]gate.Network{{a}, {a, b}, {b}} {
+			put := gate.ListPut{Tenant: "ACME", Base: int64(i + 1), Mode: gate.ModeEnforced, Networks: list}
+			_, err := s.PutNetworks(t.Context(), at(record("network.put"), time.Duration(i+1)*time.Hour), put)
+			must(t, err)
+		}
+		got, err := s.NetworkSpans(t.Context(), "ACME")
+		must(t, err)
+		equal(t, "spans", got, []gate.NetworkSpan{
+			{Network: a, Version: 2, From: epoch.Add(time.Hour), Until: 4, To: epoch.Add(3 * time.Hour)},
+			{Network: b, Version: 3, From: epoch.Add(2 * time.Hour)},
+		})
+	})
+}
+
+func TestSumAttempts(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		blocked, again, in := attempt("SP-1", "ACME", epoch), attempt("SP-2", "ACME", epoch.Add(time.Hour)), attempt("SP-3", "ACME", epoch)
+		blocked.Count, again.Count = 7, 2
+		in.Stage, in.Outcome = gate.StageSignIn, gate.Allowed
+		putAll(t, s, blocked, again, in, attempt("SP-4", "GLOBEX", epoch))
+		got, err := s.SumAttempts(t.Context(), gate.AttemptFilter{Tenant: "ACME"})
+		must(t, err)
+		equal(t, "sums", got, []gate.AttemptSum{
+			{Stage: gate.StageGate, Outcome: gate.Blocked, Count: 9, Last: epoch.Add(time.Hour)},
+			{Stage: gate.StageSignIn, Outcome: gate.Allowed, Count: 1, Last: epoch},
+		})
+	})
+}

@@ -61,7 +61,32 @@ func showPlace(p gate.Place) placeJSON {
 type explanationJSON struct {
 	Hops  []gate.Hop `json:"hops"`
 	Check *checkJSON `json:"check"` // by the list as it was; null where no list was asked
-	Steps []stepJSON `json:"steps"`
+	Now   *checkJSON `json:"now"`   // by the list as it is
+	// Before is when the list last admitted the address before; null: never, or
+	// it did then.
+	Before  *pastJSON  `json:"before"`
+	Address seenJSON   `json:"address"` // what else came from the address in 30 days
+	Admin   *seenJSON  `json:"admin"`   // what else the admin did; null: it was nobody's login
+	Steps   []stepJSON `json:"steps"`
+}
+
+type pastJSON struct {
+	Version int64       `json:"version"`
+	Entry   networkJSON `json:"entry"`
+	Until   timestamp   `json:"until"`
+}
+
+// seenJSON counts attempts.
+type seenJSON struct {
+	SignIns    int64     `json:"sign_ins"`
+	Refused    int64     `json:"refused"`
+	Blocked    int64     `json:"blocked"`
+	WouldBlock int64     `json:"would_block"`
+	LastSignIn timestamp `json:"last_sign_in"`
+}
+
+func showSeen(s *gate.Seen) seenJSON {
+	return seenJSON{s.SignIns, s.Refused, s.Blocked, s.WouldBlock, timestamp(s.Last)}
 }
 
 type stepJSON struct {
@@ -190,11 +215,23 @@ func getAttempt(c *call) (any, error) {
 	}
 	out := c.showAttempt(&e.Attempt)
 	out.Explanation = &explanationJSON{Hops: append([]gate.Hop{}, e.Attempt.Hops...), Steps: []stepJSON{}}
+	x := out.Explanation
 	if e.Check != nil {
-		out.Explanation.Check = showCheck(e.Check)
+		x.Check = showCheck(e.Check)
+	}
+	if e.Now != nil {
+		x.Now = showCheck(e.Now)
+	}
+	if p := e.Before; p != nil {
+		x.Before = &pastJSON{p.Version, showNetwork(&p.Network), timestamp(p.Until)}
+	}
+	x.Address = showSeen(&e.Address)
+	if e.Admin != nil {
+		seen := showSeen(e.Admin)
+		x.Admin = &seen
 	}
 	for _, s := range e.Steps {
-		out.Explanation.Steps = append(out.Explanation.Steps, stepJSON(s))
+		x.Steps = append(x.Steps, stepJSON(s))
 	}
 	return out, nil
 }
