@@ -41,6 +41,7 @@ type Edit struct {
 	// Trusted reports whether an address is a trusted proxy's: allowing one
 	// would allow whoever comes through it. It may be nil.
 	Trusted func(netip.Addr) bool
+	draft   *WorkingDraft // that this edit applies, see ApplyDraft; nil: none
 }
 
 // Edited is what came of an edit.
@@ -129,7 +130,7 @@ func (g *Gate) PutNetworks(ctx context.Context, by Actor, e Edit) (*Edited, erro
 	if err := guard(by, e.Mode, networks, b.now); err != nil {
 		return nil, err
 	}
-	put := ListPut{Tenant: e.Tenant, Base: e.Base, Mode: e.Mode, Networks: networks, Reason: e.Reason}
+	put := ListPut{Tenant: e.Tenant, Base: e.Base, Mode: e.Mode, Networks: networks, Reason: e.Reason, Draft: e.draft}
 	version, err := g.store.PutNetworks(ctx, Record{Actor: by, Action: "network.put", At: b.now}, put)
 	if err != nil {
 		return nil, err
@@ -222,38 +223,67 @@ type builder struct {
 	bad      InvalidError
 	warnings []Warning
 	ranges   map[cidr.Range]int
+	named    map[string]bool // ids met so far
 }
 
 func newBuilder(e *Edit, old []Network, admins []Admin, by Actor, now time.Time) *builder {
 	b := &builder{
 		edit: e, admins: admins, by: by, now: now,
 		byID: make(map[string]*Network, len(old)), byRange: make(map[cidr.Range]*Network, len(old)),
-		ranges: make(map[cidr.Range]int, len(e.Entries)),
+		ranges: make(map[cidr.Range]int, len(e.Entries)), named: make(map[string]bool, len(e.Entries)),
 	}
 	for i := range old {
 		b.byID[old[i].ID], b.byRange[old[i].Range] = &old[i], &old[i]
+	}
+	// What is named by its id is not found by its range a second time, as when a
+	// new entry takes the range that another one gives up.
+	for i := range e.Entries {
+		if named := b.byID[e.Entries[i].ID]; named != nil {
+			delete(b.byRange, named.Range)
+		}
 	}
 	return b
 }
 
 func (b *builder) build() ([]Network, error) {
+	if !b.frame() {
+		return nil, &b.bad
+	}
+	networks := b.entries()
+	if err := b.bad.orNil(); err != nil {
+		return nil, err
+	}
+	b.whole(networks)
+	b.covered(networks)
+	return networks, b.bad.orNil()
+}
+
+// frame checks what is written around the entries, and reports whether there
+// are few enough of them to look at.
+func (b *builder) frame() bool {
 	if !slices.Contains(Modes, b.edit.Mode) {
 		b.bad.add("mode", "unknown", "%q is no mode: write off, dry_run or enforced", b.edit.Mode)
 	}
 	if n := len(b.edit.Entries); n > MaxEntries {
 		b.bad.add("entries", "too_many", "a list has at most %d entries, this one has %d", MaxEntries, n)
-		return nil, &b.bad
+		return false
 	}
 	if utf8.RuneCountInString(b.edit.Reason) > MaxNote {
 		b.bad.add("reason", "too_long", "the reason has more than %d characters", MaxNote)
 	}
+	return true
+}
+
+func (b *builder) entries() []Network {
 	networks := make([]Network, 0, len(b.edit.Entries))
 	for i := range b.edit.Entries {
 		networks = append(networks, b.entry(fmt.Sprintf("entries[%d].", i), &b.edit.Entries[i], i))
 	}
-	if err := b.bad.orNil(); err != nil {
-		return nil, err
-	}
+	return networks
+}
+
+// whole checks what no entry is wrong with by itself.
+func (b *builder) whole(networks []Network) {
 	if family := cidr.CoversAll(rangesOf(networks)); family != 0 {
 		b.bad.add("entries", "everything", "together the entries are all of IPv%d: if everybody may come in, set the mode to off", family)
 	}
@@ -264,8 +294,6 @@ func (b *builder) build() ([]Network, error) {
 	if prefixes > MaxPrefixes {
 		b.bad.add("entries", "too_many", "the ranges come to %d prefixes, and a list has at most %d: write CIDRs instead of ranges from address to address", prefixes, MaxPrefixes)
 	}
-	b.covered(networks)
-	return networks, b.bad.orNil()
 }
 
 // entry builds one network.
@@ -279,6 +307,10 @@ func (b *builder) entry(at string, d *Draft, i int) Network {
 	b.words(at, &n)
 	b.times(at, &n)
 	b.people(at, d, &n)
+	if d.ID != "" && b.named[d.ID] {
+		b.bad.add(at+"id", "duplicate", "the entry %q stands here twice: leave the id away to add a new one", d.ID)
+	}
+	b.named[d.ID] = true
 	if old := b.before(d, n.Range); old != nil {
 		n.ID, n.Created, n.CreatedBy = old.ID, old.Created, old.CreatedBy
 	} else if d.ID != "" {

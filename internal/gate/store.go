@@ -118,6 +118,7 @@ type Record struct {
 type Store interface {
 	PolicyStore
 	TenantStore
+	DraftStore
 	AdminStore
 	SessionStore
 	AttemptStore
@@ -160,7 +161,8 @@ type TenantStore interface {
 	RemoveTenant(ctx context.Context, rec Record, id string) error
 	Tenants(ctx context.Context) ([]Tenant, error)
 	// PutNetworks replaces mode and list where the version is still base, and
-	// returns the new version. *VersionConflict otherwise.
+	// returns the new version. *VersionConflict otherwise. It removes the draft
+	// that is applied, or does nothing where that was changed: ErrDraftChanged.
 	PutNetworks(ctx context.Context, rec Record, put ListPut) (int64, error)
 	// List returns the list as it was at a version (0: the newest).
 	List(ctx context.Context, tenant string, version int64) (*ListVersion, error)
@@ -180,6 +182,7 @@ type ListPut struct {
 	Mode     Mode
 	Networks []Network
 	Reason   string
+	Draft    *WorkingDraft // that is applied; nil: none
 }
 
 // ListVersion is one version of a tenant's list.

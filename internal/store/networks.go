@@ -34,6 +34,9 @@ func (s *Store) PutNetworks(ctx context.Context, rec gate.Record, put gate.ListP
 		if err := addListVersion(ctx, tx, put.Tenant, v); err != nil {
 			return err
 		}
+		if err := applyDraft(ctx, tx, put.Draft); err != nil {
+			return err
+		}
 		return addChange(ctx, tx, rec, gate.Change{Kind: gate.ChangeList, Tenant: put.Tenant, Subject: put.Tenant, Version: version})
 	})
 	if err != nil {

@@ -128,6 +128,21 @@ CREATE TABLE admins (
 	UNIQUE (tenant, login_key)
 );
 
+-- Lists that owners are still editing, one for each.
+CREATE TABLE drafts (
+	tenant   TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	admin    TEXT   NOT NULL REFERENCES admins (id) ON DELETE CASCADE,
+	base     BIGINT NOT NULL, -- the version it was made from
+	mode     TEXT   NOT NULL,
+	restores BIGINT NOT NULL, -- the version whose entries these are; 0: none
+	changes  BIGINT NOT NULL, -- how many, against base
+	updated  BIGINT NOT NULL,
+	revision BIGINT NOT NULL,
+	content  TEXT   NOT NULL, -- JSON: the entries
+	PRIMARY KEY (tenant, admin)
+);
+CREATE INDEX drafts_admin ON drafts (admin);
+
 CREATE TABLE recovery_codes (
 	admin TEXT  NOT NULL REFERENCES admins (id) ON DELETE CASCADE,
 	hash  BYTEA NOT NULL,
