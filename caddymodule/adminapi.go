@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport-gate/sallyport/cidr"
 	"github.com/sallyport-gate/sallyport/internal/gate"
+	"github.com/sallyport-gate/sallyport/internal/sheet"
 	"github.com/sallyport-gate/sallyport/internal/store"
 )
 
@@ -85,7 +86,7 @@ func getCheck(w http.ResponseWriter, r *http.Request) error {
 	var at time.Time
 	if text := q.Get("at"); text != "" {
 		var ok bool
-		if at, ok = parseMoment(text); !ok {
+		if at, ok = sheet.ParseTime(text); !ok {
 			return apiError(http.StatusBadRequest, fmt.Errorf("at: %q is not a time: write 2006-01-02T15:04:05Z", text))
 		}
 	}

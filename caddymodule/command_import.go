@@ -6,11 +6,14 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-gate/sallyport/cidr"
 	"github.com/sallyport-gate/sallyport/internal/gate"
+	"github.com/sallyport-gate/sallyport/internal/sheet"
 )
 
 func importCommand() *cobra.Command {
@@ -21,14 +24,21 @@ and # before comments, whose entries get the --label. It adds them to the list,
 or with --replace makes them the list. Either every line is right and all is
 done, or nothing is, and every wrong line is named.
 
+Commas, semicolons and tabs are told apart, and so are UTF-8, UTF-16, GB18030
+and Windows-1252; where that goes wrong, say it with --separator and --encoding.
+The header may be in English or Chinese; without one, the columns stand in the
+order above.
+
 Further columns that export writes where they are needed: roles, parted by
 spaces, and admins, logins parted by semicolons. An apostrophe before a sign
 that spreadsheets take for a formula, as export writes it, is not part of a
-text.`
+text. Times without a zone are UTC.`
 	cmd.Example = `  caddy sallyport network import acme networks.csv
   curl https://example.com/ranges.txt | caddy sallyport network import acme - --label "Example cloud"`
 	f := cmd.Flags()
 	f.String("label", "", "label of ranges that have none")
+	f.String("separator", "", "what parts the cells: comma, semicolon or tab (default: found out)")
+	f.String("encoding", "", "of the file: "+strings.Join(sheet.Charsets, ", ")+" (default: found out)")
 	f.Bool("replace", false, "these are the list, and what is not among them goes")
 	f.StringArray("accept", nil, `"wide": entries wider than /16 or IPv6 /32 are meant`)
 	f.String("reason", "", "why, for the history")
@@ -39,7 +49,11 @@ func exportCommand() *cobra.Command {
 	cmd := onStore(leaf("export TENANT", "Write the list as CSV, which import reads", exportNetworks))
 	cmd.Long = `Writes the list as CSV that import reads back the same. A text that begins with
 a sign spreadsheets take for a formula (= + - @) or with an apostrophe gets one
-apostrophe more, which import takes away.`
+apostrophe more, which import takes away.
+
+--format text writes one range a line with the label as a comment, and caddyfile
+what the list admits now, as a matcher for servers without this gate.`
+	cmd.Flags().String("format", "csv", "csv, text or caddyfile")
 	return cmd
 }
 
@@ -49,15 +63,18 @@ func importNetworks(c *call) error {
 			return usage("--accept %q is unknown: there is wide", word)
 		}
 	}
+	if _, ok := sheet.Commas[c.text("separator")]; !ok && c.given("separator") {
+		return usage("--separator %q is unknown: there are comma, semicolon and tab", c.text("separator"))
+	}
+	if c.given("encoding") && !slices.Contains(sheet.Charsets, c.text("encoding")) {
+		return usage("--encoding %q is unknown: there are %s", c.text("encoding"), strings.Join(sheet.Charsets, ", "))
+	}
 	file, err := c.readImport()
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", c.arg(1), err)
 	}
-	if len(file.rows) > gate.MaxEntries {
-		return fmt.Errorf("%s has %d ranges and a list at most %d: nothing was imported", c.arg(1), len(file.rows), gate.MaxEntries)
-	}
-	if len(file.bad) > 0 {
-		return &linesError{c.arg(1), file.bad}
+	if bad := file.unreadable(); len(bad) > 0 {
+		return &linesError{c.arg(1), bad}
 	}
 	return c.with(func() error {
 		t, err := c.tenant(c.arg(0))
@@ -68,7 +85,14 @@ func importNetworks(c *call) error {
 	})
 }
 
-func (c *call) readImport() (*importFile, error) {
+// maxImport bounds what is read: 5,000 entries with the longest texts stay
+// below it.
+const maxImport = 64 << 20
+
+// importFile is the entries of a file.
+type importFile []sheet.Row
+
+func (c *call) readImport() (importFile, error) {
 	in := c.cmd.InOrStdin()
 	if c.arg(1) != "-" {
 		f, err := os.Open(c.arg(1))
@@ -78,14 +102,31 @@ func (c *call) readImport() (*importFile, error) {
 		defer f.Close()
 		in = f
 	}
-	file, err := readNetworks(in, c.text("label"))
-	if err == nil && len(file.rows)+len(file.bad) == 0 {
-		err = errors.New("there is no range in it")
+	data, err := io.ReadAll(io.LimitReader(in, maxImport+1))
+	if err != nil {
+		return nil, err
 	}
-	return file, err
+	if len(data) > maxImport {
+		return nil, fmt.Errorf("more than %d MiB is no list of networks", maxImport>>20)
+	}
+	_, rows, err := sheet.Read(data, sheet.Options{Charset: c.text("encoding"), Comma: sheet.Commas[c.text("separator")], Label: c.text("label")})
+	return rows, err
 }
 
-func (c *call) putImport(t *gate.Tenant, file *importFile) error {
+// unreadable are the cells that cannot be read.
+func (f importFile) unreadable() (bad []lineError) {
+	for i := range f {
+		for _, e := range f[i].Bad {
+			if e.Field != "" {
+				e.Message = e.Field + ": " + e.Message
+			}
+			bad = append(bad, lineError{f[i].Line, e.Message})
+		}
+	}
+	return bad
+}
+
+func (c *call) putImport(t *gate.Tenant, file importFile) error {
 	var kept []gate.Draft
 	view := &editView{}
 	done, err := c.edit(t.ID, func(now *gate.ListVersion, e *gate.Edit) {
@@ -93,10 +134,10 @@ func (c *call) putImport(t *gate.Tenant, file *importFile) error {
 			e.Entries = nil
 		}
 		kept = e.Entries
-		view.Added, view.Removed = len(file.rows), len(now.Networks)-len(kept)
+		view.Added, view.Removed = len(file), len(now.Networks)-len(kept)
 		e.Entries = slices.Clone(kept)
-		for _, r := range file.rows {
-			e.Entries = append(e.Entries, r.draft)
+		for _, r := range file {
+			e.Entries = append(e.Entries, r.Draft)
 		}
 		e.Accept, e.Reason = c.list("accept"), c.text("reason")
 	})
@@ -107,14 +148,14 @@ func (c *call) putImport(t *gate.Tenant, file *importFile) error {
 		if i < len(kept) {
 			return "", false
 		}
-		return fmt.Sprintf("line %d: ", file.rows[i-len(kept)].line), true
+		return fmt.Sprintf("line %d: ", file[i-len(kept)].Line), true
 	})
 	return view.print(c, fmt.Sprintf("Imported %d entries; the list has %d.", view.Added, len(done.Entries)))
 }
 
 // explain names the lines of the file in the errors of an edit, whose first
 // entries were kept from the list before.
-func (f *importFile) explain(err error, name string, kept []gate.Draft) error {
+func (f importFile) explain(err error, name string, kept []gate.Draft) error {
 	bad, ok := errors.AsType[*gate.InvalidError](err)
 	if !ok {
 		return err
@@ -126,23 +167,29 @@ func (f *importFile) explain(err error, name string, kept []gate.Draft) error {
 		case !ok || i < 0:
 			out.lines = append(out.lines, lineError{0, e.Message})
 		case e.Code == "duplicate":
-			out.lines = append(out.lines, lineError{f.rows[i].line, "range: " + f.duplicate(i)})
+			out.lines = append(out.lines, lineError{f[i].Line, "range: " + f.duplicate(i)})
 		default:
-			out.lines = append(out.lines, lineError{f.rows[i].line, field + ": " + e.Message})
+			out.lines = append(out.lines, lineError{f[i].Line, field + ": " + e.Message})
 		}
 	}
 	return out
 }
 
 // duplicate says where the range of row i stands already.
-func (f *importFile) duplicate(i int) string {
-	r, _, _ := cidr.Parse(f.rows[i].draft.Range)
-	for _, earlier := range f.rows[:i] {
-		if e, _, err := cidr.Parse(earlier.draft.Range); err == nil && e == r {
-			return fmt.Sprintf("%s stands in line %d already", r, earlier.line)
+func (f importFile) duplicate(i int) string {
+	r, _, _ := cidr.Parse(f[i].Draft.Range)
+	for _, earlier := range f[:i] {
+		if e, _, err := cidr.Parse(earlier.Draft.Range); err == nil && e == r {
+			return fmt.Sprintf("%s stands in line %d already", r, earlier.Line)
 		}
 	}
 	return fmt.Sprintf("%s is in the list already", r)
+}
+
+// lineError is what is wrong with a line; line 0: the whole file.
+type lineError struct {
+	line    int
+	message string
 }
 
 // maxLines bounds how many wrong lines are printed.
@@ -176,6 +223,9 @@ func (e *linesError) print(w io.Writer) {
 }
 
 func exportNetworks(c *call) error {
+	if format := c.text("format"); !slices.Contains([]string{"csv", "text", "caddyfile"}, format) {
+		return usage("--format %q is unknown: there are csv, text and caddyfile", format)
+	}
 	return c.with(func() error {
 		t, err := c.tenant(c.arg(0))
 		if err != nil {
@@ -196,6 +246,13 @@ func exportNetworks(c *call) error {
 		if err != nil {
 			return err
 		}
-		return writeNetworks(c.cmd.OutOrStdout(), list.Networks, logins)
+		switch out := c.cmd.OutOrStdout(); c.text("format") {
+		case "text":
+			return sheet.WriteText(out, list.Networks)
+		case "caddyfile":
+			return sheet.WriteCaddyfile(out, t.Slug, list.Networks, time.Now())
+		default:
+			return sheet.Write(out, list.Networks, logins, nil)
+		}
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/sallyport-gate/sallyport/internal/sheet"
 )
 
 // print prints a result: the value as JSON where that is asked for, else what
@@ -76,9 +78,6 @@ func present(text string) *string {
 	return &text
 }
 
-// moments are the ways to write a time. Without a zone it is UTC.
-var moments = []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"}
-
 // moment reads a flag with a time, or a duration that counts from now in the
 // direction of sign (0: no durations). Zero: it was not given.
 func (c *call) moment(flag string, sign time.Duration) (time.Time, error) {
@@ -86,7 +85,7 @@ func (c *call) moment(flag string, sign time.Duration) (time.Time, error) {
 	if !c.given(flag) {
 		return time.Time{}, nil
 	}
-	if t, ok := parseMoment(text); ok {
+	if t, ok := sheet.ParseTime(text); ok {
 		return t, nil
 	}
 	if d, err := caddy.ParseDuration(text); err == nil && d > 0 && sign != 0 {
@@ -96,15 +95,6 @@ func (c *call) moment(flag string, sign time.Duration) (time.Time, error) {
 		return time.Time{}, usage("--%s %q is not a time: write 2006-01-02T15:04:05Z", flag, text)
 	}
 	return time.Time{}, usage("--%s %q is neither a duration nor a time: write 8h, 7d or 2006-01-02T15:04:05Z", flag, text)
-}
-
-func parseMoment(text string) (time.Time, bool) {
-	for _, layout := range moments {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC(), true
-		}
-	}
-	return time.Time{}, false
 }
 
 // orEmpty makes an empty list of JSON out of none.
