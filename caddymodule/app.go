@@ -183,23 +183,37 @@ func defaultDSN() string {
 }
 
 func (a *App) replacePlaceholders() error {
-	repl := caddy.NewReplacer()
 	for _, o := range []struct {
 		name string
 		text *string
 	}{{"store", &a.Store}, {"secret", &a.Secret}, {"node", &a.Node}} {
-		if *o.text == "" {
-			continue
-		}
-		text, err := repl.ReplaceOrErr(*o.text, true, true)
+		text, err := fillIn(o.name, *o.text)
 		if err != nil {
-			return fmt.Errorf("%s: %w", o.name, err)
+			return err
 		}
-		*o.text = strings.TrimSpace(text)
+		*o.text = text
 	}
 	var err error
 	a.Places, err = replacePlaces(a.Places)
 	return err
+}
+
+// fillIn returns the text of an option with its placeholders replaced. One that
+// stands for nothing is an error, since an empty secret would be none.
+func fillIn(option, text string) (string, error) {
+	filled, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
+	if err == nil {
+		return strings.TrimSpace(filled), nil
+	}
+	advice := "set what it stands for"
+	if _, rest, isFile := strings.Cut(text, "{file."); isFile {
+		file, _, _ := strings.Cut(rest, "}")
+		advice = "put the file there, so that the user whom Caddy runs as may read it"
+		if option == "secret" {
+			advice += "; for a new store, make it with 'openssl rand -base64 48 >" + file + "'"
+		}
+	}
+	return "", fmt.Errorf("%s: %w: %s", option, err, advice)
 }
 
 // setRules turns options into what the gate decides by.

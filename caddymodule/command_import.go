@@ -169,7 +169,7 @@ func (f importFile) explain(err error, name string, kept []gate.Draft) error {
 		case e.Code == "duplicate":
 			out.lines = append(out.lines, lineError{f[i].Line, "range: " + f.duplicate(i)})
 		default:
-			out.lines = append(out.lines, lineError{f[i].Line, field + ": " + e.Message})
+			out.lines = append(out.lines, lineError{f[i].Line, field + ": " + e.Message + howToAccept(e)})
 		}
 	}
 	return out

@@ -185,9 +185,18 @@ func plainFields(err error) error {
 		if f.Code == "duplicate" {
 			f.Message = "the list has it already: remove that entry first"
 		}
+		f.Message += howToAccept(f)
 		out.Errors = append(out.Errors, f)
 	}
 	return out
+}
+
+// howToAccept says how to insist on what an edit refuses, where it can be done.
+func howToAccept(f gate.FieldError) string {
+	if f.Code == gate.AcceptWide {
+		return ", with --accept wide"
+	}
+	return ""
 }
 
 func removeNetwork(c *call) error {

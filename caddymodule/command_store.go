@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
 
@@ -138,23 +137,21 @@ func placeIn(file, adapter string) (location, error) {
 	}
 	app := &config.Apps.Sallyport
 	p := location{dsn: defaultDSN(), trusted: prefixes(app.TrustedProxies.Ranges)}
-	repl := caddy.NewReplacer()
 	if app.Store != "" {
-		if p.dsn, err = repl.ReplaceOrErr(app.Store, true, true); err != nil {
-			return p, fmt.Errorf("store: %w", err)
+		if p.dsn, err = fillIn("store", app.Store); err != nil {
+			return p, err
 		}
 	}
 	if p.places, err = replacePlaces(app.Places); err != nil {
 		return p, err
 	}
 	if app.Secret != "" {
-		secret, err := repl.ReplaceOrErr(app.Secret, true, true)
+		secret, err := fillIn("secret", app.Secret)
 		if err != nil {
-			return p, fmt.Errorf("secret: %w", err)
+			return p, err
 		}
-		p.secret = []byte(strings.TrimSpace(secret))
+		p.secret = []byte(secret)
 	}
-	p.dsn = strings.TrimSpace(p.dsn)
 	return p, nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -131,12 +130,11 @@ func (c *call) readPlaces() {
 
 // replacePlaces replaces placeholders in the names of files.
 func replacePlaces(paths []string) ([]string, error) {
-	repl := caddy.NewReplacer()
 	out := make([]string, len(paths))
 	for i, path := range paths {
-		text, err := repl.ReplaceOrErr(path, true, true)
+		text, err := fillIn("places", path)
 		if err != nil {
-			return nil, fmt.Errorf("places: %w", err)
+			return nil, err
 		}
 		out[i] = text
 	}

@@ -65,6 +65,9 @@ func newInstallation(ctx context.Context, dsn, node string, secret []byte) (*ins
 
 // join returns the installation for a store and node.
 func join(ctx context.Context, dsn, secret, node string) (*installation, error) {
+	if err := store.CheckDSN(dsn); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
 	fitting, err := secretOf(dsn, secret)
 	if err != nil {
 		return nil, fmt.Errorf("secret: %w", err)

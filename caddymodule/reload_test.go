@@ -271,6 +271,9 @@ func TestStartFails(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ options, want string }{
 		"unknown kind":          {"store mysql://db/x\nsecret " + strings.Repeat("x", 32), "a store is written sqlite:/path/to/file.db or postgres://"},
+		"unknown kind, secret":  {"store mysql://db/x", "store: a store is written sqlite:/path/to/file.db or postgres://"},
+		"no secret file":        {"secret {file." + dir + "/nope}", "for a new store, make it with 'openssl rand -base64 48 >" + dir + "/nope'"},
+		"no variable":           {"secret {env.SALLYPORT_TEST_NOT_SET}", "set what it stands for"},
 		"no database":           {"store sqlite:" + dir + "/text\nsecret " + strings.Repeat("x", 32), "name another"},
 		"file as folder":        {"store sqlite:" + dir + "/text/gate.db", "not a directory"},
 		"database is away":      {"store postgres://sallyport@127.0.0.1:1/x\nsecret " + strings.Repeat("x", 32), "check that the server runs there"},

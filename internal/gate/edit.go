@@ -346,7 +346,7 @@ func (b *builder) address(field string, d *Draft, n *Network, i int) {
 	}
 	b.ranges[r] = i
 	if old := b.before(d, r); r.Wide() && !slices.Contains(b.edit.Accept, AcceptWide) && (old == nil || old.Range != r) {
-		b.bad.add(field, "wide", "%s has %s addresses, and everybody on them could reach the sign-in page: say that you mean it, with \"accept\": [\"wide\"] or --accept wide", r, r.Count())
+		b.bad.add(field, "wide", "%s has %s addresses, and everybody on them could reach the sign-in page: say that you mean it", r, r.Count())
 	}
 	if notes != 0 {
 		b.warn(field, WarnStoredAs, "%s is stored as %s", d.Range, r)

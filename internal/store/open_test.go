@@ -37,6 +37,9 @@ func TestOpenRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("got %v, want %q and no password", err, tt.want)
 			}
+			if _, err := Open(t.Context(), tt.dsn, Options{}); strings.Contains(tt.want, "is written") && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("without a secret: got %v, want %q first", err, tt.want)
+			}
 			err = Check(t.Context(), tt.dsn, testSecret)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("Check: got %v, want %q and no password", err, tt.want)

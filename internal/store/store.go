@@ -171,10 +171,22 @@ func connect(ctx context.Context, dsn string, how mode) (*engine, error) {
 	if isPostgres(dsn) {
 		return openPostgres(ctx, dsn, how)
 	}
-	return nil, errors.New("a store is written sqlite:/path/to/file.db or postgres://user@host:5432/database")
+	return nil, CheckDSN(dsn)
+}
+
+// CheckDSN reports a DSN that is of no kind of store, which has to be said before
+// anything else about it.
+func CheckDSN(dsn string) error {
+	if _, ok := sqlitePath(dsn); ok || isPostgres(dsn) {
+		return nil
+	}
+	return errors.New("a store is written sqlite:/path/to/file.db or postgres://user@host:5432/database")
 }
 
 func newSealer(dsn string, secret []byte) (*auth.Sealer, error) {
+	if err := CheckDSN(dsn); err != nil {
+		return nil, err
+	}
 	if len(secret) == 0 {
 		if file, ok := SecretFile(dsn); ok {
 			return nil, fmt.Errorf("its secret is missing: put %s back, or name the secret in the configuration", file)

@@ -171,6 +171,9 @@ func (h *Handler) errorProblem(err error) problem {
 	if e, ok := errors.AsType[*gate.InvalidError](err); ok {
 		p := invalid.problem("nothing was changed")
 		for _, f := range e.Errors {
+			if f.Code == gate.AcceptWide {
+				f.Message += `, with "accept": ["wide"]`
+			}
 			p.Errors = append(p.Errors, fieldProblem(f))
 		}
 		return p

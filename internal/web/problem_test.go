@@ -56,6 +56,14 @@ func TestErrorProblem(t *testing.T) {
 	}
 }
 
+// TestWideProblem: whoever uses the API is told how to insist, in its words.
+func TestWideProblem(t *testing.T) {
+	p := new(Handler).errorProblem(gate.Invalid("range", gate.AcceptWide, "say that you mean it"))
+	if want := `say that you mean it, with "accept": ["wide"]`; len(p.Errors) != 1 || p.Errors[0].Message != want {
+		t.Errorf("got %+v, want %s", p.Errors, want)
+	}
+}
+
 // TestRefusalProblem holds that every reason has an answer, and that no answer
 // tells whether an account exists.
 func TestRefusalProblem(t *testing.T) {
