@@ -48,9 +48,10 @@ type nodeView struct {
 	LagSeconds float64      `json:"lag_seconds"` // since the store last answered
 	Tenants    int          `json:"tenants"`
 	Open       int          `json:"open_requests"`
-	Position   int64        `json:"position"` // in the change log
-	Waiting    int64        `json:"attempts_waiting"`
-	Ledgers    []ledgerView `json:"ledgers"` // empty while the store is away
+	Position   int64        `json:"position"`         // in the change log
+	Seen       int64        `json:"attempts_seen"`    // since this start
+	Waiting    int64        `json:"attempts_waiting"` // of these, what is not stored yet
+	Ledgers    []ledgerView `json:"ledgers"`          // empty while the store is away
 	Places     []placesView `json:"places"`
 }
 
@@ -65,7 +66,7 @@ func getStatus(w http.ResponseWriter, r *http.Request) error {
 	s := g.Status(r.Context())
 	view := nodeView{
 		Node: s.Node, Started: stamp(s.Started), Store: store.Redact(install.dsn), StoreUp: !s.StoreDown, LagSeconds: s.Lag.Seconds(),
-		Tenants: s.Tenants, Open: s.Open, Position: s.Position, Waiting: s.Waiting, Ledgers: []ledgerView{},
+		Tenants: s.Tenants, Open: s.Open, Position: s.Position, Seen: s.Seen, Waiting: s.Waiting, Ledgers: []ledgerView{},
 		Places: viewPlaces(g.PlacesFiles()),
 	}
 	for i := range s.Ledgers {

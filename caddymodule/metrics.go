@@ -75,22 +75,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(placesDesc, oneIf(up))
 		gauge(placesAgeDesc, time.Since(oldest).Seconds())
 	}
-	if own := ownLedger(s); own != nil {
-		ch <- prometheus.MustNewConstMetric(seenDesc, prometheus.CounterValue, float64(own.Seen))
-	}
+	ch <- prometheus.MustNewConstMetric(seenDesc, prometheus.CounterValue, float64(s.Seen))
 	g.Counts(func(outcome gate.Outcome, reason gate.Reason, n int64) {
 		ch <- prometheus.MustNewConstMetric(decisionsDesc, prometheus.CounterValue, float64(n), string(outcome), string(reason))
 	})
-}
-
-// ownLedger is the account of this start of this node; nil: the store is away.
-func ownLedger(s *gate.Status) *gate.Ledger {
-	for i := range s.Ledgers {
-		if l := &s.Ledgers[i]; l.Node == s.Node && l.Started.Equal(s.Started.Truncate(time.Microsecond)) {
-			return l
-		}
-	}
-	return nil
 }
 
 func oneIf(yes bool) float64 {

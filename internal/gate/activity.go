@@ -64,6 +64,11 @@ func (d *Door) Seen(q *Request, dec *Decision) (token string) {
 	return token
 }
 
+// storeSeen stores when sessions were seen, until the context ends.
+func (g *Gate) storeSeen(ctx context.Context) {
+	every(ctx, func() time.Duration { return sweepEvery }, g.flushSeen)
+}
+
 // flushSeen stores what was seen since the last time, and forgets sessions
 // that have been idle for longer than any token lives.
 func (g *Gate) flushSeen(ctx context.Context) {
@@ -85,6 +90,8 @@ func (g *Gate) flushSeen(ctx context.Context) {
 		return true
 	})
 	if len(batch) > 0 {
+		ctx, cancel := context.WithTimeout(ctx, storeWithin)
+		defer cancel()
 		err := g.store.Touch(ctx, batch)
 		g.trouble("storing when sessions were seen", &g.seen.down, err)
 		if err != nil {

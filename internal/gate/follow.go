@@ -22,8 +22,15 @@ const (
 type follower struct {
 	mu   sync.Mutex // held while reading the store and writing the snapshot, so that an older reading never overwrites a newer one
 	at   Position
+	pos  atomic.Int64 // that of at, for those who cannot wait for the lock
 	down atomic.Bool
 	last atomic.Int64 // unix µs of the last successful look
+}
+
+// moveTo notes up to where the snapshot is; the caller holds mu.
+func (f *follower) moveTo(at Position) {
+	f.at = at
+	f.pos.Store(at.Pos)
 }
 
 // load reads the whole policy.
@@ -54,7 +61,7 @@ func (g *Gate) reload(ctx context.Context) error {
 		}
 	})
 	g.snap.global.Store(global)
-	g.follower.at = p.Position
+	g.follower.moveTo(p.Position)
 	g.follower.last.Store(g.now().UnixMicro())
 	return nil
 }
@@ -115,7 +122,7 @@ func (g *Gate) catchUp(ctx context.Context) error {
 		if err := g.apply(ctx, changes); err != nil {
 			return err
 		}
-		g.follower.at = changes[len(changes)-1].Position
+		g.follower.moveTo(changes[len(changes)-1].Position)
 		g.recheck()
 	}
 }
@@ -156,6 +163,8 @@ func (g *Gate) apply(ctx context.Context, changes []Change) error {
 }
 
 func (g *Gate) loadTenant(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
+	defer cancel()
 	p, err := g.store.LoadTenant(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		g.snap.remove(id)
@@ -169,6 +178,8 @@ func (g *Gate) loadTenant(ctx context.Context, id string) error {
 }
 
 func (g *Gate) loadGlobal(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
+	defer cancel()
 	p, err := g.store.LoadGlobal(ctx)
 	if err != nil {
 		return err

@@ -124,7 +124,7 @@ func (g *Gate) Start(ctx context.Context) error {
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	g.stop = cancel
-	for _, task := range []func(context.Context){g.follow, g.recorder.run, g.sweep, g.keepHouse} {
+	for _, task := range []func(context.Context){g.follow, g.recorder.run, g.sweep, g.storeSeen, g.keepHouse} {
 		g.done.Go(func() { task(run) })
 	}
 	return nil

@@ -96,12 +96,10 @@ func (r *registry) all() (all []*OpenRequest) {
 	return all
 }
 
-// sweep looks at the open requests at intervals, for what ends by the clock.
+// sweep looks at the open requests at intervals, for what ends by the clock. It
+// asks the store for nothing, which may keep silent for long.
 func (g *Gate) sweep(ctx context.Context) {
-	every(ctx, func() time.Duration { return sweepEvery }, func(context.Context) {
-		g.recheck()
-		g.flushSeen(ctx)
-	})
+	every(ctx, func() time.Duration { return sweepEvery }, func(context.Context) { g.recheck() })
 }
 
 // recheck decides every open request anew and ends those that would not pass.

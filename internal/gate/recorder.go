@@ -262,10 +262,11 @@ func (r *recorder) run(ctx context.Context) {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	err := r.flush(last)
+	if err == nil {
+		seen, _ := r.counts() // the lock is not held on the way to the store: refusals never wait for it
+		_, err = r.store.CloseLedger(last, r.boot.Boot, seen)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil {
-		_, err = r.store.CloseLedger(last, r.boot.Boot, r.seen)
-	}
 	r.spool.end(err == nil)
 }

@@ -47,7 +47,8 @@ type Status struct {
 	Position  int64         // in the change log
 	StoreDown bool          // the store did not answer when last asked
 	Lag       time.Duration // since the store last answered
-	Waiting   int64         // attempts that are not stored yet
+	Seen      int64         // attempts since this start
+	Waiting   int64         // of these, what is not stored yet
 	Ledgers   []Ledger      // of all nodes and starts; empty while the store is away
 }
 
@@ -58,11 +59,9 @@ func (g *Gate) Status(ctx context.Context) *Status {
 		StoreDown: g.follower.down.Load() || g.recorder.down.Load(),
 		Lag:       g.now().Sub(time.UnixMicro(g.follower.last.Load())),
 	}
-	_, s.Waiting = g.recorder.counts()
+	s.Seen, s.Waiting = g.recorder.counts()
 	g.snap.tenants.all(func(string, *tenantState) { s.Tenants++ })
-	g.follower.mu.Lock()
-	s.Position = g.follower.at.Pos
-	g.follower.mu.Unlock()
+	s.Position = g.follower.pos.Load()
 	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
 	var err error
