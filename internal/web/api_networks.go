@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/netip"
-	"strconv"
 
 	"github.com/sallyport-gate/sallyport/cidr"
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -161,18 +160,4 @@ func getVersions(c *call) (any, error) {
 	return page(found, limit, showVersion, func(v *gate.ListVersion) cursor {
 		return cursor{list: "versions", at: v.Version}
 	}), nil
-}
-
-func getVersion(c *call) (any, error) {
-	n, err := strconv.ParseInt(c.arg, 10, 64)
-	if err != nil || n <= 0 { // to gate, 0 is the newest
-		return nil, gate.ErrNotFound
-	}
-	v, err := c.h.door.Version(c.Context(), c.actor, c.tenant, n)
-	if err != nil {
-		return nil, err
-	}
-	out := showVersion(v)
-	out.Entries = showNetworks(v.Networks)
-	return out, nil
 }

@@ -301,3 +301,87 @@ func (s *apiSite) walk(as, path string, f func(row)) (pages int) {
 		next = "&cursor=" + l.Next
 	}
 }
+
+func TestAPICompareVersions(t *testing.T) {
+	s := newAPISite(t)
+	s.ok(s.do("owner", "POST", "networks/entries", `{"range":"10.0.0.0/24","label":"Lab"}`), 201, &row{})
+	var l shownList
+	s.get("owner", "networks", &l)
+	l.Entries[0]["label"] = "Shanghai"
+	put := must(json.Marshal(row{"base_version": 3, "mode": "enforced", "entries": l.Entries[:1]}))
+	s.ok(s.do("owner", "PUT", "networks", string(put)), 200, &row{})
+	for _, tt := range []struct {
+		query   string
+		against int
+		want    []string
+	}{
+		{"4", 3, []string{"changed HQ Shanghai [label]", "removed Lab  []"}},
+		{"3", 2, []string{"added  Lab []"}},
+		{"1", 0, []string{}},
+		{"2", 1, []string{"added  HQ []"}},
+		{"4?against=1", 1, []string{"added  Shanghai []"}},
+		{"2?against=4", 4, []string{"changed Shanghai HQ [label]"}},
+		{"4?against=4", 4, []string{}},
+	} {
+		var v struct {
+			row
+			Against int
+			Changes []struct {
+				Change        string
+				Before, After *struct{ Label string }
+				Fields        []string
+			}
+		}
+		s.get("reviewer", "networks/versions/"+tt.query, &v)
+		got := []string{}
+		for _, c := range v.Changes {
+			var before, after string
+			if c.Before != nil {
+				before = c.Before.Label
+			}
+			if c.After != nil {
+				after = c.After.Label
+			}
+			got = append(got, fmt.Sprint(c.Change, " ", before, " ", after, " ", c.Fields))
+		}
+		if !reflect.DeepEqual(got, tt.want) || v.Against != tt.against {
+			t.Errorf("%s: got %q against %d, want %q against %d", tt.query, got, v.Against, tt.want, tt.against)
+		}
+	}
+	s.refused(s.do("owner", "GET", "networks/versions/2?against=0", ""), 400, "malformed", "against invalid")
+	s.refused(s.do("owner", "GET", "networks/versions/2?against=9", ""), 404, "not_found")
+}
+
+func TestAPIRestore(t *testing.T) {
+	s := newAPISite(t)
+	s.ok(s.do("owner", "POST", "networks/entries", `{"range":"10.0.0.0/24","label":"Lab","note":"racks"}`), 201, &row{})
+	var l shownList
+	s.get("owner", "networks", &l)
+	s.ok(s.do("owner", "DELETE", "networks/entries/10.0.0.0/24", ""), 200, &row{})
+	var restored row
+	s.ok(s.do("owner", "POST", "networks/versions/3/restore", ""), 200, &restored)
+	lab := row{
+		"range": "10.0.0.0/24", "label": "Lab", "note": "racks", "owner": "", "enabled": true,
+		"not_before": nil, "expires": nil, "roles": []any{}, "admins": []any{},
+	}
+	entries, _ := restored["entries"].([]any)
+	if len(entries) != 2 || !reflect.DeepEqual(entries[1], any(map[string]any(lab))) || restored["base_version"] != 4.0 || restored["changes"] != 1.0 {
+		t.Fatalf("got %v, want %v", restored, lab)
+	}
+	if _, ranges := s.ranges(); len(ranges) != 1 {
+		t.Errorf("restoring as a draft changed the list to %v", ranges)
+	}
+	drafts := must(s.WorkingDrafts(s.ctx, apiCommand, s.acme.ID))
+	if len(drafts) != 1 || drafts[0].Login != "owner" || drafts[0].Restores != 3 {
+		t.Errorf("got drafts %+v", drafts)
+	}
+	// The answer is what PUT takes.
+	delete(restored, "changes")
+	s.ok(s.do("owner", "PUT", "networks", string(must(json.Marshal(restored)))), 200, &row{})
+	if _, ranges := s.ranges(); len(ranges) != 2 {
+		t.Errorf("got %v", ranges)
+	}
+	for _, n := range []string{"0", "9", "x", "3/restore"} {
+		s.refused(s.do("owner", "POST", "networks/versions/"+n+"/restore", ""), 404, "not_found")
+	}
+}

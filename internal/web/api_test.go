@@ -28,6 +28,7 @@ func TestAPIRoles(t *testing.T) {
 		{"GET", "networks/check?address=192.0.2.1", "", 200, 200, 403, 200},
 		{"GET", "networks/versions", "", 200, 200, 403, 200},
 		{"GET", "networks/versions/1", "", 200, 200, 403, 200},
+		{"POST", "networks/versions/1/restore", "", 200, 403, 403, 200},
 		{"GET", "attempts", "", 200, 200, 403, 200},
 		{"GET", "attempts?group_by=reason", "", 200, 200, 403, 200},
 		{"GET", "attempts/$reference", "", 200, 200, 403, 404},

@@ -57,6 +57,7 @@ var (
 	locksEveryoneOut = kind{"would_lock_everyone_out", http.StatusConflict, "The list would lock everyone out"}
 	exists           = kind{"exists", http.StatusConflict, "It exists already"}
 	changed          = kind{"changed", http.StatusConflict, "It was changed by somebody else"}
+	draftChanged     = kind{"draft_changed", http.StatusConflict, "The draft was changed after you looked at it"}
 	lastOwner        = kind{"last_owner", http.StatusConflict, "The last owner stays"}
 	hasSecondFactor  = kind{"second_factor_exists", http.StatusConflict, "There is a second factor already"}
 	notYetInForce    = kind{"not_yet_in_force", http.StatusServiceUnavailable, "Stored, but not in force yet"}
@@ -152,6 +153,8 @@ var sentinels = []struct {
 	{gate.ErrLocksEveryoneOut, locksEveryoneOut, "the list would be enforced with no entry in force: enable one, or set the mode to dry_run or off"},
 	{gate.ErrExists, exists, "take another name"},
 	{gate.ErrChanged, changed, "read it again, then repeat your change"},
+	{gate.ErrDraftChanged, draftChanged, "review it again, then apply it"},
+	{gate.ErrNoDraft, forbidden, "only an admin who is signed in has a draft: send the whole list instead"},
 	{gate.ErrLastOwner, lastOwner, "make somebody else owner first"},
 	{gate.ErrSecondFactorExists, hasSecondFactor, "an owner has to reset it first"},
 }
