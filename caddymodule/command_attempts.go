@@ -17,6 +17,7 @@ import (
 
 	"github.com/sallyport-gate/sallyport/auth"
 	"github.com/sallyport-gate/sallyport/cidr"
+	"github.com/sallyport-gate/sallyport/internal/export"
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
@@ -43,40 +44,10 @@ line of its own.`
 	return cmd
 }
 
-// attemptView is an attempt in JSON, as the API shows it. What is not known is
-// null.
+// attemptView is an attempt in JSON, as the API shows it.
 type attemptView struct {
-	Reference   string       `json:"reference"`
-	Time        *string      `json:"time"`
-	Tenant      *string      `json:"tenant"` // short name
-	Host        string       `json:"host"`
-	Address     *string      `json:"address"` // a CIDR where addresses of a flood were counted together
-	Peer        *string      `json:"peer"`
-	Country     *string      `json:"country"` // or region, a code; with the network, only where the configuration names files
-	Network     *carrierView `json:"network"`
-	Stage       gate.Stage   `json:"stage"`
-	Outcome     gate.Outcome `json:"outcome"`
-	Reason      gate.Reason  `json:"reason"`
-	Admin       *string      `json:"admin"` // login
-	AdminID     *string      `json:"admin_id"`
-	LoginHash   *string      `json:"login_hash"` // of what was typed and is nobody's login
-	Session     *string      `json:"session"`
-	Method      string       `json:"method"`
-	Path        string       `json:"path"`
-	UserAgent   string       `json:"user_agent"`
-	ListVersion int64        `json:"list_version"`
-	Count       int64        `json:"count"`
-	FirstTime   *string      `json:"first_time"`
-	LastTime    *string      `json:"last_time"`
-	Node        string       `json:"node"`
-
+	export.Record
 	Explanation *explanationView `json:"explanation,omitempty"` // only where one is asked for
-}
-
-// carrierView is whose network an address belongs to.
-type carrierView struct {
-	ASN  uint32 `json:"asn"`
-	Name string `json:"name"`
 }
 
 type explanationView struct {
@@ -91,27 +62,11 @@ type stepView struct {
 }
 
 func (c *call) viewAttempt(a *gate.Attempt) attemptView {
-	place := c.PlaceOf(a.Address, a.Bits)
-	var network *carrierView
-	if place.ASN != 0 || place.Network != "" {
-		network = &carrierView{place.ASN, place.Network}
-	}
-	return attemptView{
-		Reference: a.Reference, Time: stampOrNull(a.FirstTime), Tenant: present(c.slug(a.Tenant)), Host: a.Host,
-		Address: present(seenFrom(a)), Peer: present(addrText(a.Peer)), Country: present(place.Country), Network: network, Stage: a.Stage, Outcome: a.Outcome, Reason: a.Reason,
-		Admin: present(cmp.Or(a.Login, a.Admin)), AdminID: present(a.Admin), LoginHash: present(a.LoginHash), Session: present(a.Session),
-		Method: a.Method, Path: a.Path, UserAgent: a.UserAgent, ListVersion: a.ListVersion, Count: a.Count,
-		FirstTime: stampOrNull(a.FirstTime), LastTime: stampOrNull(a.LastTime), Node: a.Node,
-	}
+	return attemptView{Record: export.NewRecord(a, c.slug(a.Tenant), c.PlaceOf(a.Address, a.Bits))}
 }
 
 // seenFrom is the address of an attempt, or the network it was folded into.
-func seenFrom(a *gate.Attempt) string {
-	if a.Address.IsValid() && a.Bits < a.Address.BitLen() {
-		return netip.PrefixFrom(a.Address, a.Bits).Masked().String()
-	}
-	return addrText(a.Address)
-}
+func seenFrom(a *gate.Attempt) string { return export.Address(a.Address, a.Bits) }
 
 func addrText(a netip.Addr) string {
 	if !a.IsValid() {

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/sallyport-gate/sallyport/internal/export"
 	"github.com/sallyport-gate/sallyport/internal/sheet"
 )
 
@@ -45,13 +45,8 @@ func line(w io.Writer, format string, args ...any) {
 	fmt.Fprintln(w, printable(fmt.Sprintf(format, args...)))
 }
 
-// printable makes text that anybody may have written safe for a terminal:
-// control sequences and characters that hide or turn text around are shown as
-// Go escapes them. A backslash is doubled, so that nothing can look like one.
-func printable(text string) string {
-	quoted := strconv.Quote(text)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-}
+// printable makes text that anybody may have written safe for a terminal.
+func printable(text string) string { return export.Plain(text) }
 
 // stamp is a time as it is shown; empty: never.
 func stamp(t time.Time) string {

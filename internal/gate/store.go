@@ -85,6 +85,7 @@ const (
 	ChangeAdmin   ChangeKind = "admin"
 	ChangeSession ChangeKind = "session"
 	ChangeGlobal  ChangeKind = "global" // keys, epoch of everybody
+	ChangeAccess  ChangeKind = "access" // records were read: nothing is different
 )
 
 // Change is one row of the change log, which is a chain: Hash covers the row
@@ -290,6 +291,9 @@ type AttemptStore interface {
 	SumAttempts(ctx context.Context, f AttemptFilter) ([]AttemptSum, error)
 	// Attempt returns ErrNotFound; tenant empty: of any tenant.
 	Attempt(ctx context.Context, tenant, reference string) (*Attempt, error)
+	// NoteAccess adds to the change log that somebody read records of a tenant
+	// (empty: of all); subject is the id of the reading.
+	NoteAccess(ctx context.Context, rec Record, tenant, subject string) error
 	// SignIns returns how often each address signed in since.
 	SignIns(ctx context.Context, tenant string, since time.Time) ([]Use, error)
 	// DeleteAttempts deletes records whose last time is before, at most limit,

@@ -222,3 +222,11 @@ func (s *Store) SignIns(ctx context.Context, tenant string, since time.Time) ([]
 		WHERE tenant = $1 AND stage = 'sign_in' AND outcome = 'allowed' AND last_time >= $2 AND address IS NOT NULL
 		GROUP BY address ORDER BY last DESC, address`, tenant, micro(since))
 }
+
+// NoteAccess adds to the change log that somebody read records of a tenant
+// (empty: of all); subject is the id of the reading.
+func (s *Store) NoteAccess(ctx context.Context, rec gate.Record, tenant, subject string) error {
+	return s.write(ctx, func(tx querier) error {
+		return addChange(ctx, tx, rec, gate.Change{Kind: gate.ChangeAccess, Tenant: tenant, Subject: subject})
+	})
+}

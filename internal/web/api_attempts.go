@@ -1,61 +1,25 @@
 package web
 
 import (
-	"cmp"
 	"net/netip"
 
 	"github.com/sallyport-gate/sallyport/auth"
 	"github.com/sallyport-gate/sallyport/cidr"
+	"github.com/sallyport-gate/sallyport/internal/export"
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
-// attemptJSON is one recorded refusal or sign-in. What is not known is null.
+// attemptJSON is one recorded refusal or sign-in.
 type attemptJSON struct {
-	Reference string    `json:"reference"`
-	Time      timestamp `json:"time"`   // the same as first_time, by which lists are sorted
-	Tenant    *string   `json:"tenant"` // slug
-	Host      string    `json:"host"`
-	Address   *string   `json:"address"` // a CIDR where the record stands for a flood from a network
-	Peer      *string   `json:"peer"`
-	placeJSON
-	Stage       gate.Stage   `json:"stage"`
-	Outcome     gate.Outcome `json:"outcome"`
-	Reason      gate.Reason  `json:"reason"`
-	Admin       *string      `json:"admin"` // login
-	AdminID     *string      `json:"admin_id"`
-	LoginHash   *string      `json:"login_hash"` // of what was typed and is no admin's login
-	Session     *string      `json:"session"`
-	Method      string       `json:"method"`
-	Path        string       `json:"path"`
-	UserAgent   string       `json:"user_agent"`
-	ListVersion int64        `json:"list_version"`
-	Count       int64        `json:"count"`
-	FirstTime   timestamp    `json:"first_time"`
-	LastTime    timestamp    `json:"last_time"`
-	Node        string       `json:"node"`
-
+	export.Record
 	Explanation *explanationJSON `json:"explanation,omitempty"` // only where one is asked for
 }
 
 // placeJSON is where an address seems to be. It is looked up when it is shown,
 // and never recorded.
 type placeJSON struct {
-	Country *string      `json:"country"` // or region: a code of two letters
-	Network *networkName `json:"network"`
-}
-
-// networkName is whose network an address belongs to.
-type networkName struct {
-	ASN  uint32 `json:"asn"`
-	Name string `json:"name"` // may be empty
-}
-
-func showPlace(p gate.Place) placeJSON {
-	out := placeJSON{Country: present(p.Country)}
-	if p.ASN != 0 || p.Network != "" {
-		out.Network = &networkName{p.ASN, p.Network}
-	}
-	return out
+	Country *string         `json:"country"` // or region: a code of two letters
+	Network *export.Network `json:"network"`
 }
 
 type explanationJSON struct {
@@ -103,30 +67,18 @@ func present(text string) *string {
 }
 
 func (c *call) showAttempt(a *gate.Attempt) attemptJSON {
-	tenant := a.Tenant
-	if t := c.h.door.TenantByID(tenant); t != nil {
-		tenant = t.Slug
-	}
-	return attemptJSON{
-		Reference: a.Reference, Time: timestamp(a.FirstTime), Tenant: present(tenant), Host: a.Host,
-		Address: present(addressText(a.Address, a.Bits)), Peer: present(addressText(a.Peer, a.Peer.BitLen())),
-		placeJSON: showPlace(c.h.door.PlaceOf(a.Address, a.Bits)),
-		Stage:     a.Stage, Outcome: a.Outcome, Reason: a.Reason,
-		Admin: present(cmp.Or(a.Login, a.Admin)), AdminID: present(a.Admin), LoginHash: present(a.LoginHash), Session: present(a.Session),
-		Method: a.Method, Path: a.Path, UserAgent: a.UserAgent, ListVersion: a.ListVersion,
-		Count: a.Count, FirstTime: timestamp(a.FirstTime), LastTime: timestamp(a.LastTime), Node: a.Node,
-	}
+	return attemptJSON{Record: export.NewRecord(a, c.slug(a.Tenant), c.h.door.PlaceOf(a.Address, a.Bits))}
 }
 
-// addressText is an address, or the network of which the first bits stand for.
-func addressText(a netip.Addr, bits int) string {
-	switch {
-	case !a.IsValid():
-		return ""
-	case bits < a.BitLen():
-		return netip.PrefixFrom(a, bits).String()
+// addressText is an address, or the network that its first bits stand for.
+func addressText(a netip.Addr, bits int) string { return export.Address(a, bits) }
+
+// slug names a tenant as people do.
+func (c *call) slug(id string) string {
+	if t := c.h.door.TenantByID(id); t != nil {
+		return t.Slug
 	}
-	return a.String()
+	return id
 }
 
 func getAttempts(c *call) (any, error) {
@@ -183,8 +135,9 @@ func getAttemptGroups(c *call, f gate.AttemptFilter) (any, error) {
 	}
 	out := groupsJSON{Items: []groupJSON{}, Truncated: len(found) > limit}
 	for _, g := range found[:min(len(found), limit)] {
+		place := c.placeOf(gate.GroupBy(by), g.Key)
 		out.Items = append(out.Items, groupJSON{
-			present(g.Key), showPlace(c.placeOf(gate.GroupBy(by), g.Key)),
+			present(g.Key), placeJSON{present(place.Country), export.NetworkOf(place)},
 			g.Records, g.Count, timestamp(g.FirstTime), timestamp(g.LastTime), g.Reference,
 		})
 	}
