@@ -103,16 +103,11 @@ func Write(ctx context.Context, w io.Writer, e *gate.Export, o Options) (sum []b
 	hash := sha256.New()
 	err = write(ctx, io.MultiWriter(w, hash), e, &o)
 	sum = hash.Sum(nil)
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
-	defer cancel()
-	if ended := e.End(end, sum, err == nil); err == nil {
+	if ended := e.End(context.WithoutCancel(ctx), sum, err == nil); err == nil {
 		err = ended
 	}
 	return sum, err
 }
-
-// endWithin bounds how long the end of an export waits for the change log.
-const endWithin = 10 * time.Second
 
 func write(ctx context.Context, w io.Writer, e *gate.Export, o *Options) error {
 	enc := o.encoder()

@@ -2,7 +2,6 @@ package export
 
 import (
 	"cmp"
-	"net/http"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -63,27 +62,15 @@ func ocsfClass(event object, category, class, activity int) {
 	event["category_uid"], event["class_uid"], event["activity_id"], event["type_uid"] = category, class, activity, class*100+activity
 }
 
+// ocsfMethods are the activities of HTTP Activity.
+var ocsfMethods = map[string]int{
+	"": 0, "CONNECT": 1, "DELETE": 2, "GET": 3, "HEAD": 4, "OPTIONS": 5, "POST": 6, "PUT": 7, "TRACE": 8,
+}
+
 // ocsfActivity is what HTTP Activity calls a method.
 func ocsfActivity(method string) int {
-	switch method {
-	case "":
-		return 0 // unknown
-	case http.MethodConnect:
-		return 1
-	case http.MethodDelete:
-		return 2
-	case http.MethodGet:
-		return 3
-	case http.MethodHead:
-		return 4
-	case http.MethodOptions:
-		return 5
-	case http.MethodPost:
-		return 6
-	case http.MethodPut:
-		return 7
-	case http.MethodTrace:
-		return 8
+	if n, ok := ocsfMethods[method]; ok {
+		return n
 	}
 	return 99 // other
 }

@@ -10,6 +10,10 @@ import (
 // memory, and no connection to the store between two pages.
 const exportPage = 2000
 
+// exportWithin bounds how long one page may take: a store that is cut off
+// answers nothing at all.
+const exportWithin = time.Minute
+
 // Export is attempts on their way out. It belongs to one goroutine.
 type Export struct {
 	ID string
@@ -79,6 +83,8 @@ func orNil(t time.Time) *time.Time {
 }
 
 func (e *Export) note(ctx context.Context, action string, detail any) error {
+	ctx, cancel := context.WithTimeout(ctx, storeWithin)
+	defer cancel()
 	return e.gate.store.NoteAccess(ctx, Record{Actor: e.by, Action: action, Detail: detail, At: e.gate.now()}, e.filter.Tenant, e.ID)
 }
 
@@ -95,6 +101,8 @@ func (e *Export) Next(ctx context.Context) ([]Attempt, error) {
 	if e.left > 0 {
 		f.Limit = min(e.left, exportPage)
 	}
+	ctx, cancel := context.WithTimeout(ctx, exportWithin)
+	defer cancel()
 	page, err := e.gate.store.Attempts(ctx, f)
 	if err != nil {
 		return nil, err

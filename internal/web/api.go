@@ -33,6 +33,7 @@ var routes = []route{
 	{"networks/versions/*", methods{"GET": {do: getVersion, params: []string{"against"}}}},
 	{"attempts", methods{"GET": {do: getAttempts, params: attemptParams}}},
 	{"attempts/stream", methods{"GET": {stream: streamAttempts, params: tailParams}}},
+	{"attempts/export", methods{"GET": {stream: streamExport, params: exportParams}}},
 	{"attempts/*", methods{"GET": {do: getAttempt}}},
 	{"sessions", methods{"GET": {do: getSessions, params: pageParams}}},
 	{"sessions/*", methods{"DELETE": {do: deleteSession}}},

@@ -85,7 +85,7 @@ func TestLocales(t *testing.T) {
 // keysUsed returns every word of templates and program that looks like a key.
 func keysUsed(t *testing.T) map[string]bool {
 	t.Helper()
-	key := regexp.MustCompile(`"((?:page|time|role|login|session|totp|recovery|enrol|codes|password|goodbye|home|blocked|error)\.[a-z_.]+)"`)
+	key := regexp.MustCompile(`"((?:page|time|role|login|session|totp|recovery|enrol|codes|password|goodbye|home|blocked|error|col)\.[a-z_.]+)"`)
 	used := map[string]bool{}
 	files := append(must(filepath.Glob("*.go")), must(filepath.Glob("templates/*.html"))...)
 	for _, file := range files {
