@@ -471,13 +471,13 @@ func TestGrownAttempts(t *testing.T) {
 		addTenant(t, s, "ACME")
 		var all []gate.Attempt
 		for i := range 5 {
-			a := attempt(fmt.Sprint("SP-", i), "ACME", epoch.Add(time.Duration(i)*time.Minute))
-			a.LastTime = epoch.Add(time.Duration(10-i) * time.Minute) // who came first is seen last
+			a := attempt(fmt.Sprint("SP-", i), "ACME", epoch.Add(time.Duration(i)*time.Second))
+			a.LastTime = epoch.Add(time.Duration(10-i) * time.Second) // who came first is seen last
 			all = append(all, a)
 		}
 		foreign := attempt("SP-9", "GLOBEX", epoch.Add(time.Hour))
 		putAll(t, s, append(all, foreign)...)
-		f := gate.AttemptFilter{Tenant: "ACME", Since: epoch.Add(7 * time.Minute), Limit: 3}
+		f := gate.AttemptFilter{Tenant: "ACME", Since: epoch.Add(7 * time.Second), Limit: 3}
 		got, err := s.GrownAttempts(t.Context(), f)
 		must(t, err)
 		equal(t, "the latest", got, all[:3])
