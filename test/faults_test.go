@@ -1,11 +1,15 @@
 package test
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -48,6 +52,79 @@ func TestStoreAway(t *testing.T) {
 	}
 }
 
+// TestSQLiteAway does the same to a file: somebody else holds its lock, as a
+// backup that hangs does, or the disk is full.
+func TestSQLiteAway(t *testing.T) {
+	for _, fault := range []struct {
+		name string
+		make func(t *testing.T, dir string) (away, restore func())
+	}{
+		{"locked", lockSQLite},
+		{"disk full", fillDisk},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			away, restore := fault.make(t, dir)
+			f := newFaultyOn(t, "sqlite:"+dir+"/gate.db")
+			away()
+			f.refuse(1)
+			f.goOn()
+			f.giveUp()
+			f.nodeSaysSo()
+			f.refuse(2)
+			restore()
+			f.compare()
+			f.workAgain()
+		})
+	}
+}
+
+// lockSQLite takes the one lock that writers of a SQLite file have.
+func lockSQLite(t *testing.T, dir string) (away, restore func()) {
+	db, err := sql.Open("sqlite", "file:"+dir+"/gate.db?_txlock=immediate&_busy_timeout=5000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	var tx *sql.Tx
+	away = func() {
+		if tx, err = db.BeginTx(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return away, func() { _ = tx.Rollback() }
+}
+
+// fillDisk gives the folder a disk of its own and leaves no room on it. It is so
+// small that the write-ahead log never begins anew, and what is written next
+// needs room.
+func fillDisk(t *testing.T, dir string) (away, restore func()) {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=3m", "none", dir).CombinedOutput(); err != nil {
+		t.Skipf("no disk can be mounted here: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	filler := dir + "/filler"
+	away = func() {
+		f, err := os.Create(filler)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for err == nil {
+			_, err = f.Write(make([]byte, 4096))
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+	return away, func() {
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestKilledWhileStoreAway kills a gateway whose database is away: what it
 // refused is stored at its next start, each once.
 func TestKilledWhileStoreAway(t *testing.T) {
@@ -65,7 +142,7 @@ func TestKilledWhileStoreAway(t *testing.T) {
 // faulty is a gateway whose database can be taken away.
 type faulty struct {
 	t     *testing.T
-	proxy *proxy
+	proxy *proxy // before a database on a server
 	g     *gateway
 	owner *visitor
 	who   account
@@ -75,7 +152,14 @@ type faulty struct {
 
 func newFaulty(t *testing.T) *faulty {
 	p, dsn := newProxy(t, newDatabase(t))
-	f := &faulty{t: t, proxy: p, sent: map[string]int64{}}
+	f := newFaultyOn(t, dsn)
+	f.proxy = p
+	return f
+}
+
+func newFaultyOn(t *testing.T, dsn string) *faulty {
+	t.Helper()
+	f := &faulty{t: t, sent: map[string]int64{}}
 	f.g = startGateway(t, setup{
 		store: dsn, console: startConsole(t).address(), options: "\t\tsign_in {\n\t\t\tsecond_factor off\n\t\t}",
 	})
@@ -152,8 +236,8 @@ func (f *faulty) giveUp() {
 	f.goOn()
 }
 
-// saySo: the node and the command say that the store is away.
-func (f *faulty) saySo() {
+// nodeSaysSo: the node says that the store is away.
+func (f *faulty) nodeSaysSo() {
 	f.t.Helper()
 	eventually(f.t, noticedWithin, func() error {
 		var s nodeStatus
@@ -165,6 +249,12 @@ func (f *faulty) saySo() {
 		}
 		return nil
 	})
+}
+
+// saySo: the node and the command say that the store is away.
+func (f *faulty) saySo() {
+	f.t.Helper()
+	f.nodeSaysSo()
 	began := time.Now()
 	r := f.g.try("status")
 	if lines := strings.Count(strings.TrimSpace(r.errors), "\n") + 1; r.status != 1 || lines != 1 {
