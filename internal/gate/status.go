@@ -52,11 +52,14 @@ type Status struct {
 	Ledgers   []Ledger      // of all nodes and starts; empty while the store is away
 }
 
+// StoreDown reports whether the store did not answer when it was last asked.
+func (g *Gate) StoreDown() bool { return g.follower.down.Load() || g.recorder.down.Load() }
+
 // Status reports the state of this node.
 func (g *Gate) Status(ctx context.Context) *Status {
 	s := &Status{
 		Node: g.node, Started: g.recorder.boot.Started, Open: g.OpenRequests(),
-		StoreDown: g.follower.down.Load() || g.recorder.down.Load(),
+		StoreDown: g.StoreDown(),
 		Lag:       g.now().Sub(time.UnixMicro(g.follower.last.Load())),
 	}
 	s.Seen, s.Waiting = g.recorder.counts()

@@ -149,20 +149,22 @@ func (c *call) read(into any) error { return readJSON(c.w, c.Request, c.limit, i
 // find returns the methods of the first route that fits, and what * stands for.
 func find(path string) (methods, string) {
 	for _, r := range routes {
-		before, after, wild := strings.Cut(r.path, "*")
-		if !wild {
-			if path == r.path {
-				return r.methods, ""
-			}
-			continue
-		}
-		rest, ok := strings.CutPrefix(path, before)
-		arg, fits := strings.CutSuffix(rest, after)
-		if ok && fits && arg != "" {
+		if arg, ok := fits(r.path, path); ok {
 			return r.methods, arg
 		}
 	}
 	return nil, ""
+}
+
+// fits reports whether a path is one of a pattern, and what its * stands for.
+func fits(pattern, path string) (arg string, ok bool) {
+	before, after, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return "", path == pattern
+	}
+	rest, begins := strings.CutPrefix(path, before)
+	arg, ends := strings.CutSuffix(rest, after)
+	return arg, begins && ends && arg != ""
 }
 
 // find returns the endpoint of a method. HEAD is answered like GET, whose body

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -44,7 +43,7 @@ var errorPages = map[string]errorWords{
 
 // wordsFor falls back to what the status alone can say.
 func wordsFor(p problem) errorWords {
-	words, ok := errorPages[strings.TrimPrefix(p.Type, "urn:sallyport:problem:")]
+	words, ok := errorPages[p.code()]
 	switch {
 	case ok:
 		return words

@@ -3,9 +3,10 @@ package web
 import (
 	"errors"
 	"fmt"
+	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
-	"net/url"
 	"reflect"
 
 	"github.com/sallyport-gate/sallyport/auth"
@@ -19,6 +20,7 @@ const maxForm = 16 << 10
 const (
 	jsonMedia = "application/json"
 	formMedia = "application/x-www-form-urlencoded"
+	fileMedia = "multipart/form-data" // a form with files
 )
 
 var notForm = kind{notJSON.code, notJSON.status, "The body has to be a form or JSON"}
@@ -39,7 +41,7 @@ func wantsPage(r *http.Request) bool {
 	switch mediaOf(r) {
 	case jsonMedia:
 		return false
-	case formMedia:
+	case formMedia, fileMedia:
 		return true
 	}
 	return wantsHTML(r)
@@ -53,39 +55,108 @@ func readStep(w http.ResponseWriter, r *http.Request, into any) error {
 	case jsonMedia:
 		return readJSON(w, r, maxForm, into)
 	case formMedia:
-		return readForm(w, r, into)
+		return readForm(w, r, maxForm, into)
 	}
 	return notForm.problem("send it with Content-Type: " + jsonMedia + " or " + formMedia)
 }
 
-func readForm(w http.ResponseWriter, r *http.Request, into any) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	err := r.ParseForm()
+// formFile is a file that was sent with a form. Its field has the zero value
+// where none was chosen.
+type formFile struct {
+	Name    string // as the browser gave it, for showing only
+	Content []byte
+}
+
+// readForm reads a form of at most limit bytes into a pointer to a struct, whose
+// fields are named by their json tags: a string for a text, []string for what
+// may stand in the form several times or not at all, a bool for a checkbox,
+// which is sent only when it is ticked, and a [formFile], which the form has to
+// be multipart/form-data for. What is not sent keeps its zero value; names that
+// the struct does not have are errors.
+func readForm(w http.ResponseWriter, r *http.Request, limit int64, into any) error {
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	parse := r.ParseForm
+	if mediaOf(r) == fileMedia {
+		parse = func() error { return r.ParseMultipartForm(limit) } // all of it stays in memory
+	}
+	err := parse()
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge.problem(fmt.Sprintf("it may have at most %d bytes", maxForm))
+		return tooLarge.problem(fmt.Sprintf("it may have at most %d bytes", limit))
 	}
 	if err != nil {
 		return malformed.problem("the form cannot be read")
 	}
-	return setFields(reflect.ValueOf(into).Elem(), r.PostForm)
+	fields := formFields(reflect.ValueOf(into).Elem())
+	for name, values := range r.PostForm {
+		if err := setField(fields, name, values); err != nil {
+			return err
+		}
+	}
+	if r.MultipartForm == nil {
+		return nil
+	}
+	for name, files := range r.MultipartForm.File {
+		if err := setFile(fields, name, files); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func setFields(v reflect.Value, form url.Values) error {
+// formFields are the fields of a struct by the names that they have in a form,
+// those of embedded structs included.
+func formFields(v reflect.Value) map[string]reflect.Value {
 	fields := map[string]reflect.Value{}
-	for i := range v.NumField() {
-		fields[v.Type().Field(i).Tag.Get("json")] = v.Field(i)
-	}
-	for name, values := range form {
-		field, known := fields[name]
-		switch {
-		case !known:
-			return malformed.problem("", fieldProblem{shorten(name), "unknown_field", "there is no such field"})
-		case len(values) != 1:
-			return malformed.problem("", fieldProblem{shorten(name), "doubled", "the field stands here twice"})
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if name := f.Tag.Get("json"); name != "" {
+			fields[name] = v.FieldByIndex(f.Index)
 		}
+	}
+	return fields
+}
+
+func setField(fields map[string]reflect.Value, name string, values []string) error {
+	field, known := fields[name]
+	if !known {
+		return malformed.problem("", fieldProblem{shorten(name), "unknown_field", "there is no such field"})
+	}
+	if texts, ok := field.Addr().Interface().(*[]string); ok {
+		*texts = values
+		return nil
+	}
+	if len(values) != 1 {
+		return malformed.problem("", fieldProblem{shorten(name), "doubled", "the field stands here twice"})
+	}
+	switch into := field.Addr().Interface().(type) {
+	case *bool:
+		*into = true
+	case *formFile: // a browser sends a file, or an empty one where none was chosen
+		if values[0] == "" {
+			return nil
+		}
+		return malformed.problem("", fieldProblem{name, "wrong_type", "this has to be a file"})
+	default:
 		field.SetString(values[0])
 	}
 	return nil
+}
+
+func setFile(fields map[string]reflect.Value, name string, files []*multipart.FileHeader) error {
+	field, known := fields[name]
+	if !known || field.Type() != reflect.TypeFor[formFile]() {
+		return malformed.problem("", fieldProblem{shorten(name), "unknown_field", "there is no such file"})
+	}
+	if len(files) != 1 {
+		return malformed.problem("", fieldProblem{name, "doubled", "one file at a time"})
+	}
+	f, err := files[0].Open()
+	if err != nil {
+		return fmt.Errorf("opening the file of a form: %w", err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(f)
+	field.Set(reflect.ValueOf(formFile{files[0].Filename, content}))
+	return err
 }
 
 // stepToken returns the token of the sign-in under way; two are none.

@@ -104,6 +104,13 @@ func (l *locale) T(key string, pairs ...any) string {
 	return text
 }
 
+// find returns the sentence of a key that is in no program text, and whether
+// there is one.
+func (l *locale) find(key string) (string, bool) {
+	text, err := l.localizer.Localize(&i18n.LocalizeConfig{MessageID: key})
+	return text, err == nil && text != ""
+}
+
 // moment is a time as pages show it.
 type moment struct{ Machine, Text string }
 

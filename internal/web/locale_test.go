@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -48,7 +49,7 @@ func placeholders(forms []string) []string {
 // TestLocales compares the languages with each other and with the program.
 func TestLocales(t *testing.T) {
 	en, zh := readLocale(t, "en"), readLocale(t, "zh-CN")
-	used := keysUsed(t)
+	used := keysUsed(t, en)
 	for key, forms := range en {
 		if !used[key] {
 			t.Errorf("nothing says %s", key)
@@ -82,18 +83,24 @@ func TestLocales(t *testing.T) {
 	}
 }
 
-// keysUsed returns every word of templates and program that looks like a key.
-func keysUsed(t *testing.T) map[string]bool {
+// keysUsed returns every word of templates and program that looks like a key:
+// it begins as one of the keys there are.
+func keysUsed(t *testing.T, keys map[string][]string) map[string]bool {
 	t.Helper()
-	key := regexp.MustCompile(`"((?:page|time|role|login|session|totp|recovery|enrol|codes|password|goodbye|home|blocked|error|col)\.[a-z_.]+)"`)
+	begin := map[string]bool{}
+	for key := range keys {
+		first, _, _ := strings.Cut(key, ".")
+		begin[first] = true
+	}
+	key := regexp.MustCompile(`"((?:` + strings.Join(slices.Sorted(maps.Keys(begin)), "|") + `)\.[a-z0-9_.]+)"`)
 	used := map[string]bool{}
-	files := append(must(filepath.Glob("*.go")), must(filepath.Glob("templates/*.html"))...)
+	files := slices.Concat(must(filepath.Glob("*.go")), must(filepath.Glob("templates/*.html")), must(filepath.Glob("templates/console/*.html")))
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
 		for _, found := range key.FindAllStringSubmatch(string(must(os.ReadFile(file))), -1) {
-			if !strings.HasSuffix(found[1], ".html") {
+			if !slices.Contains([]string{".html", ".js", ".css"}, filepath.Ext(found[1])) {
 				used[found[1]] = true
 			}
 		}

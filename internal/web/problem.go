@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/sallyport-gate/sallyport/auth"
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -34,6 +35,12 @@ type fieldProblem struct {
 }
 
 func (p problem) Error() string { return p.Title + ": " + p.Detail }
+
+// code is what programs branch on.
+func (p problem) code() string { return strings.TrimPrefix(p.Type, problemType) }
+
+// problemType is what the type of every problem begins with.
+const problemType = "urn:sallyport:problem:"
 
 // kind is one sort of problem.
 type kind struct {
@@ -69,7 +76,7 @@ func (k kind) problem(detail string, errs ...fieldProblem) problem {
 	if detail == "" && len(errs) > 0 {
 		detail = errs[0].Field + ": " + errs[0].Message
 	}
-	return problem{Type: "urn:sallyport:problem:" + k.code, Title: k.title, Status: k.status, Detail: detail, Errors: errs}
+	return problem{Type: problemType + k.code, Title: k.title, Status: k.status, Detail: detail, Errors: errs}
 }
 
 // refusals say how a refusal is answered, by its reason.

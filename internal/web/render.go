@@ -4,22 +4,38 @@ import (
 	"bytes"
 	"embed"
 	"html/template"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 )
 
-//go:embed templates/*.html
+//go:embed templates
 var templateFiles embed.FS
 
-// pages are the templates by name, each with the layout around it.
+// consolePrefix is what the names of the console's templates begin with. They
+// are the files of templates/console/.
+const consolePrefix = "console/"
+
+// pages are the templates by name, each with its layout around it: the console's
+// own, templates/console.html, or that of the pages which strangers see.
 var pages = func() map[string]*template.Template {
 	layout := template.Must(template.New("").Funcs(template.FuncMap{"asset": assetNamed}).
 		ParseFS(templateFiles, "templates/layout.html"))
+	console := template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/console.html"))
 	out := map[string]*template.Template{}
-	for _, name := range []string{"blocked", "codes", "enrol", "error", "goodbye", "home", "login", "password", "verify"} {
+	for _, name := range []string{"blocked", "codes", "enrol", "error", "goodbye", "login", "password", "verify"} {
 		out[name] = template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
+	}
+	files, err := fs.Glob(templateFiles, "templates/console/*.html")
+	if err != nil {
+		panic(err) // the pattern is a constant
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(strings.TrimPrefix(file, "templates/"), ".html")
+		out[name] = template.Must(template.Must(console.Clone()).ParseFS(templateFiles, file))
 	}
 	return out
 }()

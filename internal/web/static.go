@@ -7,11 +7,18 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
+	"path"
 	"strings"
 )
 
 //go:embed static
 var staticFiles embed.FS
+
+// Media types of the files.
+const (
+	cssMedia = "text/css; charset=utf-8"
+	jsMedia  = "text/javascript; charset=utf-8"
+)
 
 // asset is a file that pages are made of. Its URL has the hash of its content,
 // so it can be kept for good.
@@ -26,14 +33,19 @@ type asset struct {
 var assets = func() map[string]*asset {
 	out := map[string]*asset{}
 	for name, media := range map[string]string{
-		"app.css":  "text/css; charset=utf-8",
-		"ui.js":    "text/javascript; charset=utf-8",
-		"mark.svg": "image/svg+xml",
+		"app.css":              cssMedia,
+		"console.css":          cssMedia,
+		"ui.js":                jsMedia,
+		"console.js":           jsMedia,
+		"vendor/htmx.min.js":   jsMedia,
+		"vendor/hx-csp.min.js": jsMedia,
+		"mark.svg":             "image/svg+xml",
 	} {
 		content, err := staticFiles.ReadFile("static/" + name)
 		if err != nil {
 			panic(err) // a test loads every one
 		}
+		name = path.Base(name)
 		hash, digest := sha256.Sum256(content), sha512.Sum384(content)
 		out[name] = &asset{
 			URL:       staticPrefix + hex.EncodeToString(hash[:8]) + "/" + name,

@@ -113,8 +113,8 @@ func (h *Handler) Own(w http.ResponseWriter, r *http.Request, v Visit) {
 		h.fail(w, r, v, notFound.problem("this part is switched off for this site"))
 	case !v.Decision.Passed():
 		h.Refuse(w, r, v)
-	case path == homePath:
-		h.byMethod(w, r, v, (*Handler).homePage, nil)
+	case site.Login && site.Console:
+		h.console(w, r, v)
 	default:
 		h.fail(w, r, v, notFound.problem("there is nothing by this name"))
 	}
@@ -229,6 +229,9 @@ func (h *Handler) record(v Visit, p problem) (reference string) {
 	switch {
 	case p.Reason == "" && p.Status == http.StatusServiceUnavailable:
 		dec.Reason = gate.PolicyUnavailable
+		if signedIn(v) {
+			dec.Stage = gate.StageSession
+		}
 	case p.Reason == "":
 		return ""
 	}

@@ -1,0 +1,66 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// banner is a notice about the state of the whole tenant, on every page of the
+// console.
+type banner struct {
+	Class   string // allowed, dry, off or blocked
+	Text    string // where it counts down, {} stands for the time
+	Left    int64  // seconds to count down; 0: none
+	Link    *nextLink
+	Buttons []bannerButton
+}
+
+// bannerButton is a form of one button, which sends one field.
+type bannerButton struct {
+	Action, Name, Value, Text string
+	Primary                   bool
+}
+
+// banners make the notices, the gravest first. They say what the node knows by
+// itself: the frame of a page must not wait for the store.
+var banners = []func(*screen, *consoleView) *banner{storeAwayBanner, offBanner}
+
+// storeAwayBanner says that nothing can be changed for the time being.
+func storeAwayBanner(s *screen, v *consoleView) *banner {
+	if !s.h.door.StoreDown() {
+		return nil
+	}
+	return &banner{Class: "blocked", Text: v.T("banner.store_away")}
+}
+
+// offBanner says that the list protects nobody.
+func offBanner(s *screen, v *consoleView) *banner {
+	if s.visit.Decision.Tenant.Mode != gate.ModeOff || !slices.Contains(readerRoles, s.actor.Role) {
+		return nil
+	}
+	return &banner{Class: "off", Text: v.T("off.banner")}
+}
+
+// Before is the text up to the time that counts down.
+func (b *banner) Before() string {
+	before, _, _ := strings.Cut(b.Text, "{}")
+	return before
+}
+
+// After is the text behind the time that counts down.
+func (b *banner) After() string {
+	_, after, _ := strings.Cut(b.Text, "{}")
+	return after
+}
+
+// Clock is the time that is left, as a clock shows it.
+func (b *banner) Clock() string {
+	const hour = 3600
+	if b.Left >= hour {
+		return fmt.Sprintf("%d:%02d:%02d", b.Left/hour, b.Left%hour/60, b.Left%60)
+	}
+	return fmt.Sprintf("%d:%02d", b.Left/60, b.Left%60)
+}

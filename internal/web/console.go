@@ -1,0 +1,155 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+// consolePages are the pages of the console, which whoever is signed in sees.
+// To add one takes three things:
+//
+//   - an entry here: its path, who may see it, what shows it and what it posts to;
+//   - a template templates/console/NAME.html, which defines "content";
+//   - a [screenFunc], which makes the page's data around [screen.frame] and ends
+//     with [screen.render], or after a POST with [screen.done].
+//
+// The dispatcher has checked session, role, method and origin before it calls
+// the function, and shows every error that it returns in the frame, so handlers
+// return errors as they come from package gate. networkspage.go is an example
+// with everything.
+var consolePages = []consolePage{
+	{path: "", roles: everyRole, get: homePage},
+}
+
+var (
+	everyRole   = gate.Roles
+	readerRoles = []gate.Role{gate.RoleOwner, gate.RoleReviewer}
+	ownerRoles  = []gate.Role{gate.RoleOwner}
+)
+
+// consolePage is one page of the console.
+type consolePage struct {
+	path  string      // behind [Prefix]; * in it stands for anything that is not empty
+	nav   string      // key of its word in the navigation, in the order of the table; empty: it is not there
+	roles []gate.Role // who may see it, and post to it
+	get   screenFunc  // GET and HEAD; nil: it cannot be looked at
+	post  screenFunc  // nil: there is nothing to send
+}
+
+// screenFunc answers a request for a page. What it returns as an error is shown
+// in the frame: it must not have answered before.
+type screenFunc func(*screen) error
+
+// screen is one request for a page of the console, and its answer.
+type screen struct {
+	*http.Request
+	h      *Handler
+	w      http.ResponseWriter
+	visit  Visit
+	actor  gate.Actor
+	tenant string // ID
+	arg    string // what * of the path stands for
+	nav    []navItem
+}
+
+// console answers requests for pages of the console, of whoever is signed in.
+func (h *Handler) console(w http.ResponseWriter, r *http.Request, v Visit) {
+	r, done := hurry(r)
+	defer done()
+	s := &screen{
+		Request: r, h: h, w: w, visit: v,
+		actor: h.door.Actor(v.Request, v.Decision), tenant: v.Decision.Tenant.ID,
+	}
+	path := strings.TrimPrefix(r.URL.Path, Prefix)
+	s.nav = navOf(consolePages, s.actor.Role, path)
+	page, arg := findPage(path)
+	s.arg = arg
+	if err := s.answer(page); err != nil {
+		s.fail(err)
+	}
+}
+
+// findPage returns the first page that fits, and what * stands for.
+func findPage(path string) (*consolePage, string) {
+	for i := range consolePages {
+		if arg, ok := fits(consolePages[i].path, path); ok {
+			return &consolePages[i], arg
+		}
+	}
+	return nil, ""
+}
+
+func (s *screen) answer(page *consolePage) error {
+	if page == nil {
+		return notFound.problem("there is nothing by this name")
+	}
+	var allowed []string
+	if page.get != nil {
+		allowed = append(allowed, http.MethodGet, http.MethodHead)
+	}
+	if page.post != nil {
+		allowed = append(allowed, http.MethodPost)
+	}
+	switch {
+	case !slices.Contains(page.roles, s.actor.Role):
+		return gate.ErrForbidden
+	case !slices.Contains(allowed, s.Method):
+		s.w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return methodNotAllowed.problem("allowed are " + strings.Join(allowed, ", "))
+	case s.Method == http.MethodPost:
+		return page.post(s)
+	}
+	return page.get(s)
+}
+
+// done ends a POST: it sends the browser on to a page of the console, which says
+// what was done. The sentence is the one that notice is the key of; its name
+// begins with "done.", and empty is none.
+func (s *screen) done(path, notice string, query ...string) error {
+	values := url.Values{}
+	for i := 0; i+1 < len(query); i += 2 {
+		values.Set(query[i], query[i+1])
+	}
+	if notice != "" {
+		values.Set("done", strings.TrimPrefix(notice, donePrefix))
+	}
+	_, chosen := localeOf(s.Request)
+	seeOther(s.w, chosen.link(Prefix+path, values))
+	return nil
+}
+
+// read reads a form of at most limit bytes into a pointer to a struct, whose
+// fields are named by their json tags; see [readForm].
+func (s *screen) read(limit int64, into any) error { return readForm(s.w, s.Request, limit, into) }
+
+// render answers with a page of templates/console/. data embeds the view that
+// [screen.frame] returned.
+func (s *screen) render(status int, name string, data framed) error {
+	body, err := execute(consolePrefix+name, data)
+	if err != nil {
+		return err
+	}
+	v := data.frame()
+	SetHeaders(s.w.Header(), securityHeaders...)
+	SetHeaders(s.w.Header(), "Content-Security-Policy", consolePolicy(v.Nonce),
+		"Content-Type", "text/html; charset=utf-8", "Content-Language", v.Lang)
+	write(s.w, s.Request, status, body)
+	return nil
+}
+
+// again shows the page of a form once more, after what was sent was refused:
+// the problems stand in its view, and what was sent stands in its fields.
+func (s *screen) again(name string, data framed) error {
+	return s.render(http.StatusUnprocessableEntity, name, data)
+}
+
+// consolePolicy is the content security policy of the console. The nonce is of
+// one response: htmx heeds the attributes that carry it and no others.
+func consolePolicy(nonce string) string {
+	return "default-src 'none'; script-src 'self' 'nonce-" + nonce + "'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types htmx sallyport"
+}
