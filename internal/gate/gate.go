@@ -66,6 +66,7 @@ type Gate struct {
 	signers  assertions
 	places   atomic.Pointer[Places]
 	counts   counters
+	evidence *evidence
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -76,7 +77,7 @@ func New(ctx context.Context, o Options) (*Gate, error) {
 	if o.Node == "" {
 		return nil, errors.New("the node needs a name")
 	}
-	g := &Gate{store: o.Store, node: o.Node, now: o.Now, log: o.Log, snap: newSnapshot(), tokens: auth.NewCache(1 << 14), counts: newCounters()}
+	g := &Gate{store: o.Store, node: o.Node, now: o.Now, log: o.Log, snap: newSnapshot(), tokens: auth.NewCache(1 << 14), counts: newCounters(), evidence: newEvidence()}
 	if g.now == nil {
 		g.now = time.Now
 	}
@@ -134,6 +135,7 @@ func (g *Gate) Start(ctx context.Context) error {
 // watch it any more; and stores what waits.
 func (g *Gate) Stop() {
 	g.endAll()
+	g.evidence.end()
 	if g.stop != nil {
 		g.stop()
 		g.done.Wait()

@@ -123,6 +123,7 @@ type Store interface {
 	AdminStore
 	SessionStore
 	AttemptStore
+	EvidenceStore
 	Close() error
 }
 

@@ -219,7 +219,7 @@ func (s *Store) SignIns(ctx context.Context, tenant string, since time.Time) ([]
 	}, `
 		SELECT address, CAST(SUM(count) AS BIGINT), MAX(last_time) AS last
 		FROM attempts
-		WHERE tenant = $1 AND stage = 'sign_in' AND outcome = 'allowed' AND last_time >= $2 AND address IS NOT NULL
+		WHERE tenant = $1 AND `+isSignIn+` AND last_time >= $2 AND address IS NOT NULL
 		GROUP BY address ORDER BY last DESC, address`, tenant, micro(since))
 }
 

@@ -205,10 +205,12 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_tenant ON attempts (tenant, first_time, reference);
 CREATE INDEX attempts_first_time ON attempts (first_time, reference);
-CREATE INDEX attempts_last_time ON attempts (tenant, last_time);
+-- Wide enough for evidence to be summed up without reading the records.
+CREATE INDEX attempts_last_time ON attempts (tenant, last_time, stage, outcome, reason, admin, address, bits, count);
 CREATE INDEX attempts_address ON attempts (tenant, address);
 CREATE INDEX attempts_boot ON attempts (boot, count);
-CREATE INDEX attempts_sign_ins ON attempts (tenant, last_time) WHERE stage = 'sign_in' AND outcome = 'allowed';
+CREATE INDEX attempts_sign_ins ON attempts (tenant, last_time, stage, outcome, reason, admin, address, bits, count)
+	WHERE stage = 'sign_in' AND outcome IN ('allowed', 'would_block');
 
 CREATE TABLE ledger (
 	boot     TEXT    PRIMARY KEY,
