@@ -51,11 +51,14 @@ const (
 	replayDays  = 30
 	hygieneDays = 90
 
-	evidenceFresh   = time.Minute // evidence is at most this old…
-	evidenceWorth   = 10          // …or this many times as old as it took to read
-	evidencePiece   = 24 * time.Hour
-	evidenceWithin  = 10 * time.Minute // reading that takes longer is given up
+	evidenceFresh  = time.Minute // evidence is at most this old…
+	evidenceWorth  = 10          // …or this many times as old as it took to read
+	evidencePiece  = 24 * time.Hour
+	evidenceWithin = 10 * time.Minute // reading that takes longer is given up
+
+	// How long who asks waits for it: to review a list, and to show one.
 	evidencePatient = 1500 * time.Millisecond
+	evidenceQuick   = 300 * time.Millisecond
 )
 
 // evidence keeps what was collected for a short time, so that a person who goes
@@ -89,21 +92,26 @@ func (e *evidence) end() {
 	e.done.Wait()
 }
 
-// Collected is evidence as far as it was read.
-type Collected struct {
-	Days     int
+// Reading says how much of the evidence was read.
+type Reading struct {
+	Days     int // that are looked at
 	Complete bool
 	Read     int64 // records
 	Total    int64 // records; 0 while they have not been counted
-	Evidence []Evidence
 }
 
-// collect returns the evidence of the last days. It waits a moment for it; what
+// collected is evidence as far as it was read.
+type collected struct {
+	Reading
+	evidence []Evidence
+}
+
+// collect returns the evidence of the last days. It waits a while for it; what
 // takes longer goes on in the background, and who asks again gets what there is
 // by then.
-func (g *Gate) collect(ctx context.Context, tenant string, days int, signIns bool) (*Collected, error) {
+func (g *Gate) collect(ctx context.Context, tenant string, days int, signIns bool, patience time.Duration) (*collected, error) {
 	c := g.evidence.begin(g, evidenceKey{tenant, days, signIns})
-	timer := time.NewTimer(evidencePatient)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-c.done:
@@ -222,7 +230,7 @@ func (c *collection) stale(now time.Time) bool {
 }
 
 // state is what there is by now, in a fixed order.
-func (c *collection) state() (*Collected, error) {
+func (c *collection) state() (*collected, error) {
 	complete := false
 	select {
 	case <-c.done:
@@ -234,11 +242,11 @@ func (c *collection) state() (*Collected, error) {
 	if complete && c.err != nil {
 		return nil, c.err
 	}
-	out := &Collected{Days: c.key.days, Complete: complete, Read: c.read, Total: max(c.total, c.read), Evidence: make([]Evidence, 0, len(c.sums))}
+	out := &collected{Reading{c.key.days, complete, c.read, max(c.total, c.read)}, make([]Evidence, 0, len(c.sums))}
 	for _, sum := range c.sums {
-		out.Evidence = append(out.Evidence, *sum)
+		out.evidence = append(out.evidence, *sum)
 	}
-	slices.SortFunc(out.Evidence, func(a, b Evidence) int {
+	slices.SortFunc(out.evidence, func(a, b Evidence) int {
 		return cmp.Or(b.Last.Compare(a.Last), a.Address.Compare(b.Address), cmp.Compare(a.Admin, b.Admin), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Bits, b.Bits))
 	})
 	return out, nil

@@ -38,9 +38,8 @@ func (s *Store) CountEvidence(ctx context.Context, span gate.EvidenceSpan) (n in
 // Evidence gives every record of a span to add, in no order. Summing up here is
 // quicker than grouping in SQL, which sorts: most strangers come once.
 func (s *Store) Evidence(ctx context.Context, span gate.EvidenceSpan, add func(gate.Evidence)) error {
-	var w where
-	w.evidence(span)
-	rows, err := s.reader.QueryContext(ctx, `SELECT `+evidenceKind+`, admin, address, bits, count, last_time FROM attempts`+w.String(), w.args...)
+	query, args := evidenceQuery(span)
+	rows, err := s.reader.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
@@ -53,4 +52,10 @@ func (s *Store) Evidence(ctx context.Context, span gate.EvidenceSpan, add func(g
 		add(e)
 	}
 	return rows.Err()
+}
+
+func evidenceQuery(span gate.EvidenceSpan) (query string, args []any) {
+	var w where
+	w.evidence(span)
+	return `SELECT ` + evidenceKind + `, admin, address, bits, count, last_time FROM attempts` + w.String(), w.args
 }

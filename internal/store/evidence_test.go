@@ -1,11 +1,11 @@
 package store
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,8 +66,84 @@ func BenchmarkEvidence(b *testing.B) {
 	})
 }
 
-func sortEvidence(a, b gate.Evidence) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Admin, b.Admin), a.Address.Compare(b.Address), cmp.Compare(a.Bits, b.Bits))
+// Of all records, those that say something are summed up, by what they say.
+func TestEvidence(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		addTenant(t, s, "GLOBEX")
+		at := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Hour) }
+		put := func(tenant, address string, when time.Time, stage gate.Stage, outcome gate.Outcome, reason gate.Reason, admin string) {
+			a := attempt(gate.NewID(), tenant, when)
+			a.Stage, a.Outcome, a.Reason, a.Admin, a.Count = stage, outcome, reason, admin, 3
+			if a.Address, a.Bits = (netip.Addr{}), 0; address != "" {
+				p := netip.MustParsePrefix(address)
+				a.Address, a.Bits = p.Addr(), p.Bits()
+			}
+			must(t, s.PutAttempts(t.Context(), gate.Ledger{Boot: "BOOT", Node: "sh-1"}, []gate.Attempt{a}))
+		}
+		const here, there = "203.0.113.7/32", "2001:db8::7/128"
+		put("ACME", here, at(1), gate.StageSignIn, gate.Allowed, gate.ByNetwork, "A")
+		put("ACME", here, at(2), gate.StageSignIn, gate.WouldBlock, gate.ByDryRun, "A")
+		put("ACME", there, at(2), gate.StageSignIn, gate.Allowed, gate.ByOperatorNetwork, "B")
+		put("ACME", there, at(3), gate.StageSignIn, gate.Refused, gate.BadCredentials, "B")
+		put("ACME", there, at(3), gate.StageSignIn, gate.Refused, gate.AccountUnknown, "")
+		put("ACME", there, at(3), gate.StageSignIn, gate.Refused, gate.OutsideNetworks, "B")
+		put("ACME", here, at(3), gate.StageGate, gate.Blocked, gate.OutsideNetworks, "")
+		put("ACME", "203.0.113.0/24", at(4), gate.StageGate, gate.Blocked, gate.OutsideNetworks, "") // folded
+		put("ACME", here, at(4), gate.StageGate, gate.WouldBlock, gate.ByDryRun, "")                 // not kept out, not a sign-in
+		put("ACME", here, at(4), gate.StageSession, gate.Refused, gate.NoSession, "")
+		put("ACME", "", at(4), gate.StageGate, gate.Blocked, gate.OutsideNetworks, "") // everybody, folded
+		put("ACME", here, at(0), gate.StageSignIn, gate.Allowed, gate.ByNetwork, "A")  // before the span
+		put("ACME", here, at(5), gate.StageSignIn, gate.Allowed, gate.ByNetwork, "A")  // after it
+		put("GLOBEX", here, at(1), gate.StageSignIn, gate.Allowed, gate.ByNetwork, "A")
+
+		span := gate.EvidenceSpan{Tenant: "ACME", Since: at(1), Until: at(5)}
+		signIns := []string{
+			"sign_in A 203.0.113.7/32 3 " + at(1).Format(time.TimeOnly),
+			"sign_in A 203.0.113.7/32 3 " + at(2).Format(time.TimeOnly),
+			"sign_in B 2001:db8::7/128 3 " + at(2).Format(time.TimeOnly),
+		}
+		others := []string{
+			"blocked  203.0.113.0/24 3 " + at(4).Format(time.TimeOnly),
+			"blocked  203.0.113.7/32 3 " + at(3).Format(time.TimeOnly),
+			"blocked B 2001:db8::7/128 3 " + at(3).Format(time.TimeOnly),
+			"failed  2001:db8::7/128 3 " + at(3).Format(time.TimeOnly),
+			"failed B 2001:db8::7/128 3 " + at(3).Format(time.TimeOnly),
+		}
+		for _, tt := range []struct {
+			signIns bool
+			want    []string
+		}{{true, signIns}, {false, append(slices.Clone(others), signIns...)}} {
+			span.SignIns = tt.signIns
+			var got []string
+			must(t, s.Evidence(t.Context(), span, func(e gate.Evidence) {
+				got = append(got, fmt.Sprintf("%s %s %s/%d %d %s", e.Kind, e.Admin, e.Address, e.Bits, e.Count, e.Last.Format(time.TimeOnly)))
+			}))
+			if slices.Sort(got); !slices.Equal(got, tt.want) {
+				t.Errorf("sign-ins only %v: got\n%s\nwant\n%s", tt.signIns, strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+			n, err := s.CountEvidence(t.Context(), span)
+			if err != nil || n != int64(len(tt.want)) {
+				t.Errorf("counted %d, %v; want %d", n, err, len(tt.want))
+			}
+		}
+	})
 }
 
-var _ = slices.SortFunc[[]gate.Evidence]
+// Evidence comes from the indexes alone: reading the records themselves would
+// take three times as long.
+func TestEvidenceIsCovered(t *testing.T) {
+	s := openNew(t, newDSN["sqlite"](t))
+	for signIns, index := range map[bool]string{false: "attempts_last_time", true: "attempts_sign_ins"} {
+		query, args := evidenceQuery(gate.EvidenceSpan{Tenant: "ACME", Since: epoch, Until: epoch.Add(time.Hour), SignIns: signIns})
+		plan, err := collect(t.Context(), s.read(), func(row scanner) (detail string, err error) {
+			var skip int
+			err = row.Scan(&skip, &skip, &skip, &detail)
+			return detail, err
+		}, `EXPLAIN QUERY PLAN `+query, args...)
+		must(t, err)
+		if want := "SEARCH attempts USING COVERING INDEX " + index + " (tenant=? AND last_time>? AND last_time<?)"; !slices.Equal(plan, []string{want}) {
+			t.Errorf("got %q, want %q", plan, want)
+		}
+	}
+}
