@@ -77,7 +77,7 @@ func restoreVersion(c *call) error {
 		}
 		view := &editView{}
 		done, err := c.edit(t.ID, func(now *gate.ListVersion, e *gate.Edit) {
-			e.Entries, e.Reason = gate.DraftsOf(old.Networks), reason
+			e.Entries, e.Reason, e.Restores = gate.DraftsOf(old.Networks), reason, version
 			for i := range e.Entries {
 				e.Entries[i].ID = "" // found by their ranges; those that are gone are made anew
 			}
@@ -116,7 +116,8 @@ func (c *call) edit(tenant string, change func(now *gate.ListVersion, e *gate.Ed
 		if err != nil {
 			return nil, err
 		}
-		e := gate.Edit{Tenant: tenant, Base: now.Version, Mode: now.Mode, Entries: gate.DraftsOf(now.Networks), Trusted: c.isTrusted}
+		e := gate.Edit{Tenant: tenant, Base: now.Version, Mode: now.Mode, Entries: gate.DraftsOf(now.Networks)}
+		e.Trusted = c.isTrusted
 		change(now, &e)
 		done, err := c.PutNetworks(c.ctx(), c.by, e)
 		if _, conflict := errors.AsType[*gate.VersionConflict](err); conflict && tries < 10 {

@@ -135,7 +135,7 @@ func addNetwork(c *call) error {
 		if err != nil {
 			return err
 		}
-		done, err := c.AddNetwork(c.ctx(), c.by, t.ID, d, accept, c.isTrusted)
+		done, err := c.AddNetwork(c.ctx(), c.by, t.ID, d, gate.EditOptions{Accept: accept, Trusted: c.isTrusted})
 		if err = plainFields(stored(err)); err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func removeNetwork(c *call) error {
 		if err != nil {
 			return err
 		}
-		done, err := c.RemoveNetwork(c.ctx(), c.by, t.ID, c.arg(1))
+		done, err := c.RemoveNetwork(c.ctx(), c.by, t.ID, c.arg(1), gate.EditOptions{})
 		if err := missing(err, "entry", c.arg(1), "network list "+t.Slug); err != nil {
 			return err
 		}

@@ -175,7 +175,7 @@ func (f *filling) network(ctx context.Context, n demoNetwork, end time.Time) err
 	if n.ends > 0 {
 		n.draft.Expires = end.Add(-time.Duration(n.ends) * 24 * time.Hour)
 	}
-	done, err := f.AddNetwork(ctx, f.by, f.tenants[n.tenant].ID, n.draft, nil, nil)
+	done, err := f.AddNetwork(ctx, f.by, f.tenants[n.tenant].ID, n.draft, gate.EditOptions{})
 	if err != nil {
 		return err
 	}

@@ -105,14 +105,14 @@ func (w *world) id(slug string) string {
 func (w *world) add(slug, text string) {
 	w.Helper()
 	d := gate.Draft{Range: text, Label: text, Enabled: true}
-	if _, err := w.AddNetwork(w.Context(), asCommand, w.id(slug), d, nil, nil); err != nil {
+	if _, err := w.AddNetwork(w.Context(), asCommand, w.id(slug), d, gate.EditOptions{}); err != nil {
 		w.Fatal(err)
 	}
 }
 
 func (w *world) remove(slug, text string) {
 	w.Helper()
-	if _, err := w.RemoveNetwork(w.Context(), asCommand, w.id(slug), text); err != nil {
+	if _, err := w.RemoveNetwork(w.Context(), asCommand, w.id(slug), text, gate.EditOptions{}); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -12,14 +12,16 @@ var ErrForbidden = errors.New("your role does not allow this")
 // Actor is who asks for an operation, from where. It is handed over
 // explicitly, never through a context.
 type Actor struct {
-	Kind     ActorKind
-	Tenant   string // tenant ID of the admin; empty for commands and the system
-	Admin    string // admin ID
-	Login    string // or the name of the operating system's user, for a command
-	Role     Role
-	Session  string
-	Address  netip.Addr // not valid for commands
-	Operator bool       // the address is in one of the operator's networks
+	Kind    ActorKind
+	Tenant  string // tenant ID of the admin; empty for commands and the system
+	Admin   string // admin ID
+	Login   string // or the name of the operating system's user, for a command
+	Role    Role
+	Session string
+	Address netip.Addr // not valid for commands
+	// By another way than the list: the address is in one of the operator's
+	// networks, or has emergency access.
+	Operator, Emergency bool
 }
 
 // ActorKind says what sort of actor asks.
@@ -39,6 +41,9 @@ func (a Actor) Name() string {
 	}
 	return a.Login
 }
+
+// besideList reports whether the actor comes in whatever the list says.
+func (a Actor) besideList() bool { return a.Operator || a.Emergency }
 
 // may checks that the actor has one of the roles in the tenant. Another
 // tenant's things do not exist for it: ErrNotFound.

@@ -80,7 +80,7 @@ type Decision struct {
 	// host (RFC 9110 section 15.5.20).
 	Misdirected bool
 	// Pass is the reason for which the first door let the visitor through:
-	// network, operator_network, dry_run, gate_off; empty: it did not.
+	// network, operator_network, emergency, dry_run, gate_off; empty: it did not.
 	Pass Reason
 	// Admin and Claims are set where a session passed.
 	Admin  *AdminView
@@ -178,13 +178,25 @@ func (d *Door) network(t *tenantState, a netip.Addr, now time.Time) (pass, refus
 		return ByGateOff, ""
 	case t.at(now).admit(a):
 		return ByNetwork, ""
-	case d.Rules.Operator.Contains(a):
-		return ByOperatorNetwork, ""
-	case t.Mode == ModeDryRun:
-		return ByDryRun, ""
-	default:
-		return "", OutsideNetworks
 	}
+	if pass = d.beside(t, a, now); pass == "" {
+		refusal = OutsideNetworks
+	}
+	return pass, refusal
+}
+
+// beside is why an address that the list does not admit, or not for this
+// admin, passes all the same; empty: it does not.
+func (d *Door) beside(t *tenantState, a netip.Addr, now time.Time) Reason {
+	switch {
+	case d.Rules.Operator.Contains(a):
+		return ByOperatorNetwork
+	case t.emergency(a, now):
+		return ByEmergency
+	case t.Mode == ModeDryRun:
+		return ByDryRun
+	}
+	return ""
 }
 
 // token reads the session cookie.
@@ -242,13 +254,17 @@ func (d *Door) Entry(q *Request, dec *Decision) *Network {
 	if t == nil {
 		return nil
 	}
-	var found *Network
-	for i := range t.networks {
-		n := &t.networks[i]
-		switch {
-		case !n.Range.Contains(q.Address.Addr), !n.Admits(dec.Now),
-			dec.Admin != nil && d.Rules.Bind != BindOff && !n.For(dec.Admin.Role, dec.Admin.ID):
-		case found == nil || found.Range.Covers(n.Range):
+	return narrowest(t.networks, q.Address.Addr, dec.Now, func(n *Network) bool {
+		return dec.Admin == nil || d.Rules.Bind == BindOff || n.For(dec.Admin.Role, dec.Admin.ID)
+	})
+}
+
+// narrowest returns the narrowest entry that is in force, counts and contains
+// the address; nil: none does.
+func narrowest(networks []Network, a netip.Addr, now time.Time, counts func(*Network) bool) (found *Network) {
+	for i := range networks {
+		n := &networks[i]
+		if n.Range.Contains(a) && n.Admits(now) && counts(n) && (found == nil || found.Range.Covers(n.Range)) {
 			found = n
 		}
 	}
@@ -258,16 +274,11 @@ func (d *Door) Entry(q *Request, dec *Decision) *Network {
 // notForAdmin is the end of a decision about an address that the list admits,
 // but not for this admin.
 func (d *Door) notForAdmin(t *tenantState, q *Request, dec Decision) Decision {
-	switch {
-	case d.Rules.Operator.Contains(q.Address.Addr):
-		dec.Pass = ByOperatorNetwork
-	case t.Mode == ModeDryRun:
-		dec.Pass = ByDryRun
-	default:
-		dec.Pass, dec.Admin, dec.Claims = "", nil, auth.Claims{}
-		return dec.block(OutsideNetworks)
+	if dec.Pass = d.beside(t, q.Address.Addr, dec.Now); dec.Pass != "" {
+		return dec.pass()
 	}
-	return dec.pass()
+	dec.Admin, dec.Claims = nil, auth.Claims{}
+	return dec.block(OutsideNetworks)
 }
 
 // claims checks a token's content against the snapshot. A token with a later

@@ -294,7 +294,7 @@ func TestAtOnce(t *testing.T) {
 	if still.Err() != nil {
 		t.Fatal("a change that leaves it allowed ended an open request")
 	}
-	if _, err := w.RemoveNetwork(t.Context(), command, w.acme.ID, "203.0.113.0/24"); err != nil {
+	if _, err := w.RemoveNetwork(t.Context(), command, w.acme.ID, "203.0.113.0/24", gate.EditOptions{Accept: []string{gate.AcceptFewAdmins}}); err != nil {
 		t.Fatal(err)
 	}
 	ends(still, gate.OutsideNetworks)
@@ -303,7 +303,7 @@ func TestAtOnce(t *testing.T) {
 	byClock := open()
 	w.clock.advance(time.Minute)
 	ends(byClock, gate.OutsideNetworks)
-	if _, err := w.RemoveNetwork(t.Context(), command, w.acme.ID, "203.0.113.0/24"); err != nil {
+	if _, err := w.RemoveNetwork(t.Context(), command, w.acme.ID, "203.0.113.0/24", gate.EditOptions{Accept: []string{gate.AcceptFewAdmins}}); err != nil {
 		t.Fatal(err)
 	}
 	w.add("acme", gate.Draft{Range: "203.0.113.0/24", Label: "HQ", Enabled: true})

@@ -47,7 +47,7 @@ type DraftEntry struct {
 
 // Edit is the draft as an edit of the list.
 func (d *WorkingDraft) Edit() Edit {
-	e := Edit{Tenant: d.Tenant, Base: d.Base, Mode: d.Mode, Entries: make([]Draft, len(d.Entries))}
+	e := Edit{Tenant: d.Tenant, Base: d.Base, Mode: d.Mode, Restores: d.Restores, Entries: make([]Draft, len(d.Entries))}
 	wide := false
 	for i := range d.Entries {
 		e.Entries[i] = d.Entries[i].Draft

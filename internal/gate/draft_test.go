@@ -184,7 +184,7 @@ func TestRestoreAsDraft(t *testing.T) {
 	w := newWorld(t)
 	li, wu := w.editor("li.na"), w.editor("wu.min")
 	w.add("acme", gate.Draft{Range: "192.0.2.0/24", Label: "Office", Enabled: true, Admins: []string{"wu.min"}}) // version 3
-	if _, err := w.RemoveNetwork(t.Context(), command, w.acme.ID, "192.0.2.0/24"); err != nil {
+	if _, err := w.RemoveNetwork(t.Context(), command, w.acme.ID, "192.0.2.0/24", gate.EditOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.RemoveAdmin(t.Context(), command, w.acme.ID, "wu.min"); err != nil {

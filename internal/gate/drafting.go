@@ -200,7 +200,7 @@ func (g *Gate) checkDraft(ctx context.Context, by Actor, d *WorkingDraft, base *
 	}
 	e, order := d.touchedLast(touched)
 	e.Accept, e.Trusted = op.Accept, op.Trusted
-	b := newBuilder(&e, base.Networks, admins, by, g.now())
+	b := newBuilder(&e, base.Networks, viewsOf(admins), by, g.now())
 	if b.frame(); len(b.bad.Errors) > 0 {
 		return nil, &b.bad
 	}

@@ -96,6 +96,9 @@ func TestPutNetworksRefuses(t *testing.T) {
 
 func TestPutNetworksGuards(t *testing.T) {
 	w := newWorld(t)
+	if _, _, err := w.AddAdmin(t.Context(), command, w.acme.ID, gate.NewAdmin{Login: "wu.min", Role: gate.RoleOwner}); err != nil {
+		t.Fatal(err)
+	}
 	elsewhere := []gate.Draft{{Range: "192.0.2.64/26", Label: "elsewhere", Enabled: true}}
 	tests := []struct {
 		name string
@@ -104,7 +107,8 @@ func TestPutNetworksGuards(t *testing.T) {
 		want error
 	}{
 		{"own address goes", w.owner(inside, gate.RoleOwner), func(e *gate.Edit) { e.Entries = elsewhere }, gate.ErrLocksYouOut},
-		{"own entry counts for others only", w.owner(inside, gate.RoleOwner), func(e *gate.Edit) { e.Entries[0].Roles = []gate.Role{gate.RoleMember} }, gate.ErrLocksYouOut},
+		{"own entry counts for others only", w.owner(inside, gate.RoleOwner), func(e *gate.Edit) { e.Entries[0].Admins = []string{"wu.min"} }, gate.ErrLocksYouOut},
+		{"no entry counts for an owner", command, func(e *gate.Edit) { e.Entries[0].Roles = []gate.Role{gate.RoleMember} }, gate.ErrLocksEveryoneOut},
 		{"switched off", w.owner(inside, gate.RoleOwner), func(e *gate.Edit) { e.Entries[0].Enabled = false }, gate.ErrLocksEveryoneOut},
 		{"emptied", w.owner(inside, gate.RoleOwner), func(e *gate.Edit) { e.Entries = nil }, gate.ErrLocksEveryoneOut},
 		{"ended", command, func(e *gate.Edit) { e.Entries[0].Expires = w.clock.Now().Add(-time.Hour) }, gate.ErrLocksEveryoneOut},
@@ -256,7 +260,7 @@ func TestConcurrentEdits(t *testing.T) {
 	for i := range 8 { // adding one entry means the same whatever else was changed
 		wg.Go(func() {
 			d := gate.Draft{Range: fmt.Sprintf("198.51.100.%d", i), Label: "y", Enabled: true}
-			if _, err := w.AddNetwork(t.Context(), command, w.acme.ID, d, nil, nil); err != nil {
+			if _, err := w.AddNetwork(t.Context(), command, w.acme.ID, d, gate.EditOptions{}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -125,7 +125,7 @@ func (g *Gate) Start(ctx context.Context) error {
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	g.stop = cancel
-	for _, task := range []func(context.Context){g.follow, g.recorder.run, g.sweep, g.storeSeen, g.keepHouse} {
+	for _, task := range []func(context.Context){g.follow, g.recorder.run, g.sweep, g.storeSeen, g.undoDue, g.keepHouse} {
 		g.done.Go(func() { task(run) })
 	}
 	return nil

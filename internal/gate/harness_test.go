@@ -128,7 +128,7 @@ func (w *world) add(slug string, d gate.Draft) *gate.Edited {
 	if err != nil {
 		w.Fatal(err)
 	}
-	done, err := w.AddNetwork(w.Context(), command, tenant.ID, d, nil, nil)
+	done, err := w.AddNetwork(w.Context(), command, tenant.ID, d, gate.EditOptions{})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,15 +11,6 @@ import (
 
 // usesSince is how far back the uses of an entry are counted.
 const usesSince = 30 * 24 * time.Hour
-
-// The two guards against a list that nobody gets through.
-var (
-	// ErrLocksYouOut means that the edit would shut out who makes it.
-	ErrLocksYouOut = errors.New("the new list does not contain your own address")
-	// ErrLocksEveryoneOut means that the list would be enforced with no entry
-	// in force.
-	ErrLocksEveryoneOut = errors.New("the list would be enforced and admit nobody")
-)
 
 // Entry is a network as it is shown: with its use.
 type Entry struct {

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -13,6 +14,10 @@ import (
 // ErrLastOwner means that a tenant would be left without an owner who can
 // sign in.
 var ErrLastOwner = errors.New("the last owner stays: make somebody else owner first")
+
+// ErrLastAdmittedOwner is ErrLastOwner of an owner who is the last that the
+// list lets in, now or at a moment to come.
+var ErrLastAdmittedOwner = fmt.Errorf("the list lets no other owner in: add an entry that counts for one first (%w)", ErrLastOwner)
 
 // NewAdmin is an admin to add.
 type NewAdmin struct {
@@ -80,6 +85,15 @@ func (g *Gate) Admins(ctx context.Context, by Actor, tenant string) ([]Admin, er
 	return g.store.Admins(ctx, tenant)
 }
 
+// viewsOf returns what decisions need to know of admins.
+func viewsOf(admins []Admin) []AdminView {
+	out := make([]AdminView, len(admins))
+	for i, a := range admins {
+		out[i] = AdminView{ID: a.ID, Login: a.Login, Name: a.Name, Role: a.Role, Disabled: a.Disabled, Epoch: a.Epoch}
+	}
+	return out
+}
+
 // AdminPatch changes what it names.
 type AdminPatch struct {
 	Name     *string
@@ -115,7 +129,6 @@ func (g *Gate) SetAdmin(ctx context.Context, by Actor, tenant, name string, p Ad
 }
 
 func (g *Gate) setAdmin(ctx context.Context, by Actor, a *Admin, p AdminPatch) (password string, err error) {
-	wasOwner := a.Role == RoleOwner && !a.Disabled
 	setIf(&a.Name, p.Name)
 	setIf(&a.Role, p.Role)
 	setIf(&a.Disabled, p.Disabled)
@@ -123,8 +136,10 @@ func (g *Gate) setAdmin(ctx context.Context, by Actor, a *Admin, p AdminPatch) (
 	if err := checkAdmin(NewAdmin{Login: a.Login, Name: a.Name, Role: a.Role}); err != nil {
 		return "", err
 	}
-	if wasOwner && (a.Role != RoleOwner || a.Disabled) {
-		if err := g.anotherOwner(ctx, a); err != nil {
+	rec := Record{Actor: by, Action: p.action(), At: g.now()}
+	if p.Role != nil || p.Disabled != nil {
+		stays := a.Role == RoleOwner && !a.Disabled
+		if rec.Guarded, err = g.ownersStay(ctx, a, stays); err != nil {
 			return "", err
 		}
 	}
@@ -139,7 +154,7 @@ func (g *Gate) setAdmin(ctx context.Context, by Actor, a *Admin, p AdminPatch) (
 		a.TOTP, a.Pending, a.TOTPStep, recovery = "", "", 0, [][]byte{}
 	}
 	raise := p.SignOut || p.NoFactor || p.Password != nil || p.Disabled != nil
-	_, err = g.store.SetAdmin(ctx, Record{Actor: by, Action: p.action(), At: g.now()}, *a, raise, recovery)
+	_, err = g.store.SetAdmin(ctx, rec, *a, raise, recovery)
 	return password, err
 }
 
@@ -163,18 +178,38 @@ func setIf[T any](field *T, value *T) {
 	}
 }
 
-// anotherOwner makes sure that the tenant has an owner beside this one.
-func (g *Gate) anotherOwner(ctx context.Context, a *Admin) error {
-	all, err := g.store.Admins(ctx, a.Tenant)
+// ownersStay makes sure that, where an admin does not stay an owner, the tenant
+// has another, and that an enforced list, or one that a waiting change may
+// bring back, lets owners in for as long as it does now. It returns the
+// revision of the tenant for which that is so.
+func (g *Gate) ownersStay(ctx context.Context, a *Admin, stays bool) (revision int64, err error) {
+	p, err := g.store.LoadTenant(ctx, a.Tenant)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	for _, o := range all {
-		if o.ID != a.ID && o.Role == RoleOwner && !o.Disabled {
-			return nil
+	all, others := owners(p.Admins, ""), owners(p.Admins, a.ID)
+	switch {
+	case stays, len(all) == len(others):
+		return p.Tenant.Revision, nil
+	case len(others) == 0:
+		return 0, ErrLastOwner
+	}
+	lists := []ListVersion{{Mode: p.Tenant.Mode, Networks: p.Networks}}
+	if p.Pending != nil {
+		base, err := g.store.List(ctx, a.Tenant, p.Pending.Base)
+		if err != nil {
+			return 0, err
+		}
+		lists = append(lists, *base)
+	}
+	now := g.now()
+	for _, l := range lists {
+		was, is := ownerGap(l.Networks, all, now), ownerGap(l.Networks, others, now)
+		if l.Mode == ModeEnforced && !is.IsZero() && (was.IsZero() || is.Before(was)) {
+			return 0, ErrLastAdmittedOwner
 		}
 	}
-	return ErrLastOwner
+	return p.Tenant.Revision, nil
 }
 
 // RemoveAdmin removes an admin, named by id or login, and ends its sessions.
@@ -182,19 +217,24 @@ func (g *Gate) RemoveAdmin(ctx context.Context, by Actor, tenant, name string) e
 	if err := by.may(tenant, RoleOwner); err != nil {
 		return err
 	}
-	a, err := g.findAdmin(ctx, tenant, name)
-	if err != nil {
-		return err
-	}
-	if a.Role == RoleOwner && !a.Disabled {
-		if err := g.anotherOwner(ctx, a); err != nil {
+	for tries := 0; ; tries++ {
+		a, err := g.findAdmin(ctx, tenant, name)
+		if err != nil {
 			return err
 		}
+		rec := Record{Actor: by, Action: "admin.remove", At: g.now()}
+		if rec.Guarded, err = g.ownersStay(ctx, a, false); err != nil {
+			return err
+		}
+		err = g.store.RemoveAdmin(ctx, rec, a.ID)
+		if errors.Is(err, ErrChanged) && tries < 10 {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return g.applied(ctx)
 	}
-	if err := g.store.RemoveAdmin(ctx, Record{Actor: by, Action: "admin.remove", At: g.now()}, a.ID); err != nil {
-		return err
-	}
-	return g.applied(ctx)
 }
 
 // findAdmin finds an admin of the tenant by id or login.

@@ -49,7 +49,7 @@ func TestExplainPast(t *testing.T) {
 	w.add("acme", gate.Draft{Range: "198.51.100.9", Label: "Wu Min", Enabled: true})
 	w.clock.advance(time.Minute)
 	removed := w.clock.Now()
-	if _, err := w.RemoveNetwork(t.Context(), command, w.acme.ID, "198.51.100.9"); err != nil {
+	if _, err := w.RemoveNetwork(t.Context(), command, w.acme.ID, "198.51.100.9", gate.EditOptions{Accept: []string{gate.AcceptFewAdmins}}); err != nil {
 		t.Fatal(err)
 	}
 	w.clock.advance(time.Minute)

@@ -176,7 +176,7 @@ func (t *try) password(ctx context.Context, f LoginForm) error {
 func (t *try) admits() bool {
 	a := t.q.Address.Addr
 	return t.dec.Pass != ByNetwork || t.tenant.at(t.dec.Now).admitAdmin(a, t.admin.Role, t.admin.ID) ||
-		t.door.Rules.Operator.Contains(a) || t.tenant.Mode == ModeDryRun
+		t.door.beside(t.tenant, a, t.dec.Now) != ""
 }
 
 // refuse records a failed try, durably, and answers with the reason that may

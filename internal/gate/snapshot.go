@@ -16,6 +16,7 @@ type snapshot struct {
 	hosts   *shards[string]       // canonical host → tenant ID
 	slugs   *shards[string]       // slug → tenant ID
 	tenants *shards[*tenantState] // tenant ID → state
+	pending *shards[*Pending]     // tenant ID → the change that waits to be confirmed
 	global  atomic.Pointer[globalState]
 }
 
@@ -28,7 +29,7 @@ type globalState struct {
 }
 
 func newSnapshot() *snapshot {
-	return &snapshot{hosts: newShards[string](), slugs: newShards[string](), tenants: newShards[*tenantState]()}
+	return &snapshot{hosts: newShards[string](), slugs: newShards[string](), tenants: newShards[*tenantState](), pending: newShards[*Pending]()}
 }
 
 // ready reports whether the policy was ever loaded.
@@ -65,6 +66,11 @@ func (s *snapshot) put(p *TenantPolicy) {
 	next := newTenantState(p)
 	old := s.byID(p.Tenant.ID)
 	s.tenants.set(p.Tenant.ID, next)
+	if p.Pending != nil {
+		s.pending.set(p.Tenant.ID, p.Pending)
+	} else if old != nil && old.pending != nil {
+		s.pending.remove(p.Tenant.ID)
+	}
 	for _, host := range p.Tenant.Hosts {
 		s.hosts.set(host, p.Tenant.ID)
 	}
@@ -78,6 +84,7 @@ func (s *snapshot) put(p *TenantPolicy) {
 func (s *snapshot) remove(id string) {
 	if old := s.byID(id); old != nil {
 		s.tenants.remove(id)
+		s.pending.remove(id)
 		s.dropNames(old, &tenantState{})
 	}
 }
@@ -102,6 +109,8 @@ type tenantState struct {
 	networks []Network
 	admins   map[string]AdminView
 	ended    map[string]time.Time
+	pending  *Pending
+	running  []Emergency
 	lists    atomic.Pointer[lists]
 }
 
@@ -111,6 +120,8 @@ func newTenantState(p *TenantPolicy) *tenantState {
 		networks: p.Networks,
 		admins:   make(map[string]AdminView, len(p.Admins)),
 		ended:    make(map[string]time.Time, len(p.Ended)),
+		pending:  p.Pending,
+		running:  p.Running,
 	}
 	for _, a := range p.Admins {
 		t.admins[a.ID] = a
@@ -124,7 +135,7 @@ func newTenantState(p *TenantPolicy) *tenantState {
 // withEnded returns the tenant with one more ended session; those whose tokens
 // have run out are left behind.
 func (t *tenantState) withEnded(e EndedSession, now time.Time) *tenantState {
-	next := &tenantState{Tenant: t.Tenant, networks: t.networks, admins: t.admins}
+	next := &tenantState{Tenant: t.Tenant, networks: t.networks, admins: t.admins, pending: t.pending, running: t.running}
 	next.ended = make(map[string]time.Time, len(t.ended)+1)
 	for id, until := range t.ended {
 		if now.Before(until) {

@@ -306,6 +306,10 @@ func (d *Door) Logout(ctx context.Context, q *Request, dec *Decision) error {
 // Actor is the admin of a request that passed.
 func (d *Door) Actor(q *Request, dec *Decision) Actor {
 	a := Actor{Kind: ActorAdmin, Address: q.Address.Addr, Operator: d.Rules.Operator.Contains(q.Address.Addr)}
+	if dec.Tenant != nil {
+		t := d.snap.byID(dec.Tenant.ID)
+		a.Emergency = t != nil && t.emergency(q.Address.Addr, dec.Now)
+	}
 	if dec.Admin != nil {
 		a.Tenant, a.Admin, a.Login, a.Role = dec.Tenant.ID, dec.Admin.ID, dec.Admin.Login, dec.Admin.Role
 		a.Session = dec.Claims.Session

@@ -50,6 +50,8 @@ type TenantPolicy struct {
 	Networks []Network
 	Admins   []AdminView
 	Ended    []EndedSession
+	Pending  *Pending    // the change that waits to be confirmed; nil: none
+	Running  []Emergency // that have not ended
 }
 
 // AdminView is what a decision needs to know of an admin.
@@ -80,12 +82,13 @@ type ChangeKind string
 // Kinds of changes. Followers reload the tenant for every kind but
 // ChangeSession (one more ended session) and ChangeGlobal.
 const (
-	ChangeTenant  ChangeKind = "tenant"
-	ChangeList    ChangeKind = "list"
-	ChangeAdmin   ChangeKind = "admin"
-	ChangeSession ChangeKind = "session"
-	ChangeGlobal  ChangeKind = "global" // keys, epoch of everybody
-	ChangeAccess  ChangeKind = "access" // records were read: nothing is different
+	ChangeTenant    ChangeKind = "tenant"
+	ChangeList      ChangeKind = "list"
+	ChangeAdmin     ChangeKind = "admin"
+	ChangeSession   ChangeKind = "session"
+	ChangeEmergency ChangeKind = "emergency"
+	ChangeGlobal    ChangeKind = "global" // keys, epoch of everybody
+	ChangeAccess    ChangeKind = "access" // records were read: nothing is different
 )
 
 // Change is one row of the change log, which is a chain: Hash covers the row
@@ -111,6 +114,10 @@ type Record struct {
 	Action string
 	Detail any // marshalled as JSON
 	At     time.Time
+	// Guarded is the revision of the tenant that the guards were asked with;
+	// when it has another by now, the operation does not happen: ErrChanged.
+	// 0: no guard was asked.
+	Guarded int64
 }
 
 // Store keeps everything. Each method is one transaction: it happens wholly,
@@ -120,6 +127,9 @@ type Store interface {
 	PolicyStore
 	TenantStore
 	DraftStore
+	PendingStore
+	EmergencyStore
+	GuardStore
 	AdminStore
 	SessionStore
 	AttemptStore
@@ -158,13 +168,15 @@ type PolicyStore interface {
 type TenantStore interface {
 	// AddTenant returns ErrExists when the slug or a host is taken.
 	AddTenant(ctx context.Context, rec Record, t Tenant) error
-	// SetTenant stores name, hosts and mode; mode changes make a list version.
+	// SetTenant stores name and hosts; the mode belongs to the list.
 	SetTenant(ctx context.Context, rec Record, t Tenant) error
 	RemoveTenant(ctx context.Context, rec Record, id string) error
 	Tenants(ctx context.Context) ([]Tenant, error)
 	// PutNetworks replaces mode and list where the version is still base, and
-	// returns the new version. *VersionConflict otherwise. It removes the draft
-	// that is applied, or does nothing where that was changed: ErrDraftChanged.
+	// returns the new version. *VersionConflict otherwise, ErrChangePending
+	// where a change waits to be confirmed, ErrChanged by rec.Guarded. It
+	// removes the draft that is applied, or does nothing where that was
+	// changed: ErrDraftChanged.
 	PutNetworks(ctx context.Context, rec Record, put ListPut) (int64, error)
 	// List returns the list as it was at a version (0: the newest).
 	List(ctx context.Context, tenant string, version int64) (*ListVersion, error)
@@ -185,6 +197,11 @@ type ListPut struct {
 	Networks []Network
 	Reason   string
 	Draft    *WorkingDraft // that is applied; nil: none
+	Accepted []string      // overrides that were needed
+	Restores int64         // the version whose entries these are; 0: none
+	// ConfirmUntil is when the change is undone unless it is confirmed; zero:
+	// never.
+	ConfirmUntil time.Time
 }
 
 // ListVersion is one version of a tenant's list.
@@ -194,6 +211,9 @@ type ListVersion struct {
 	At       time.Time
 	By       string
 	Reason   string
+	Accepted []string // what the editor overrode, see AcceptWords
+	Undoes   int64    // the version that this one undoes; 0: none
+	Restores int64    // the version whose entries these are; 0: none
 	Added    int
 	Removed  int
 	Changed  int
@@ -221,7 +241,8 @@ type AdminStore interface {
 	// (ErrChanged otherwise: a disabled admin must not come back to life
 	// because its password was changed at the same moment), and raises the
 	// admin's epoch when told to: its sessions are ended. A nil recovery
-	// leaves the recovery codes as they are.
+	// leaves the recovery codes as they are. It heeds rec.Guarded, and so does
+	// RemoveAdmin.
 	SetAdmin(ctx context.Context, rec Record, a Admin, raise bool, recovery [][]byte) (epoch int64, err error)
 	RemoveAdmin(ctx context.Context, rec Record, id string) error
 	// SetPending stores the secret of an enrolment under way, unless there is

@@ -56,8 +56,12 @@ type Tenant struct {
 	Hosts   []string // canonical host names, see CanonicalHost
 	Mode    Mode
 	Version int64 // of the list; 1 is the first, empty one
-	Epoch   int64 // sessions with an earlier tenant epoch are ended
-	Created time.Time
+	// Revision is raised with each version of the list and whenever a role
+	// changes or somebody goes: what the guards have to see together, see
+	// Record.Guarded.
+	Revision int64
+	Epoch    int64 // sessions with an earlier tenant epoch are ended
+	Created  time.Time
 }
 
 // Network is one entry in a tenant's list of allowed IP ranges.

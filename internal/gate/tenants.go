@@ -13,6 +13,7 @@ type TenantPatch struct {
 	Name  *string
 	Hosts []string // nil: as they are
 	Mode  *Mode
+	Edit  EditOptions // of the change of the mode
 }
 
 // AddTenant adds a tenant. Its list is empty; enforced, it admits nobody until
@@ -35,7 +36,7 @@ func (g *Gate) AddTenant(ctx context.Context, by Actor, t Tenant) (*Tenant, erro
 	if err := bad.orNil(); err != nil {
 		return nil, err
 	}
-	t.ID, t.Version, t.Created = NewID(), 1, micros(g.now())
+	t.ID, t.Version, t.Revision, t.Created = NewID(), 1, 1, micros(g.now())
 	if err := g.store.AddTenant(ctx, Record{Actor: by, Action: "tenant.add", At: g.now()}, t); err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func (g *Gate) SetTenant(ctx context.Context, by Actor, slug string, p TenantPat
 		return nil, err
 	}
 	if p.Mode != nil && *p.Mode != t.Mode {
-		done, err := g.change(ctx, by, t.ID, func(e *Edit) error { e.Mode = *p.Mode; return nil })
+		done, err := g.change(ctx, by, t.ID, p.Edit, func(e *Edit) error { e.Mode = *p.Mode; return nil })
 		if err != nil {
 			return nil, err
 		}

@@ -43,10 +43,15 @@ func (s *Store) AddAdmin(ctx context.Context, rec gate.Record, a gate.Admin) err
 
 // SetAdmin stores name, role, disabled, exempt, password, must-change and second
 // factor where the revision is still a.Revision, which it then raises by one;
-// gate.ErrChanged otherwise. With raise, the admin's sessions end. A nil
+// gate.ErrChanged otherwise, and by rec.Guarded. With raise, the admin's sessions end. A nil
 // recovery leaves the recovery codes as they are.
 func (s *Store) SetAdmin(ctx context.Context, rec gate.Record, a gate.Admin, raise bool, recovery [][]byte) (epoch int64, err error) {
 	err = s.write(ctx, func(tx querier) error {
+		if rec.Guarded != 0 {
+			if err := lockTenant(ctx, tx, rec, a.Tenant); err != nil {
+				return err
+			}
+		}
 		if epoch, err = s.updateAdmin(ctx, tx, a, raise); err != nil {
 			return err
 		}
@@ -107,13 +112,22 @@ func setRecovery(ctx context.Context, tx querier, admin string, hashes [][]byte)
 }
 
 // RemoveAdmin removes an admin with its sessions and recovery codes. Its
-// attempts keep its id. It returns gate.ErrNotFound.
+// attempts keep its id. It returns gate.ErrNotFound, and gate.ErrChanged by
+// rec.Guarded.
 func (s *Store) RemoveAdmin(ctx context.Context, rec gate.Record, id string) error {
 	return s.write(ctx, func(tx querier) error {
 		var tenant string
-		// The rest goes with it, by the foreign keys.
-		if err := tx.row(ctx, `DELETE FROM admins WHERE id = $1 RETURNING tenant`, id).Scan(&tenant); err != nil {
+		if err := tx.row(ctx, `SELECT tenant FROM admins WHERE id = $1`, id).Scan(&tenant); err != nil {
 			return found(err)
+		}
+		if rec.Guarded != 0 {
+			if err := lockTenant(ctx, tx, rec, tenant); err != nil {
+				return err
+			}
+		}
+		// The rest goes with it, by the foreign keys.
+		if err := touched(tx.exec(ctx, `DELETE FROM admins WHERE id = $1`, id)); err != nil {
+			return err
 		}
 		return addChange(ctx, tx, rec, gate.Change{Kind: gate.ChangeAdmin, Tenant: tenant, Subject: id})
 	})

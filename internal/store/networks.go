@@ -13,26 +13,25 @@ import (
 )
 
 // PutNetworks replaces mode and list where the version is still put.Base, and
-// returns the new version; *gate.VersionConflict otherwise. Only what differs
-// is written.
+// returns the new version; *gate.VersionConflict otherwise. It returns
+// gate.ErrChangePending while a change waits to be confirmed, and
+// gate.ErrChanged by rec.Guarded. Only what differs is written.
 func (s *Store) PutNetworks(ctx context.Context, rec gate.Record, put gate.ListPut) (version int64, err error) {
 	err = s.write(ctx, func(tx querier) error {
-		if version, err = nextListVersion(ctx, tx, put.Tenant, put.Base, put.Mode); err != nil {
+		v := gate.ListVersion{Mode: put.Mode, Reason: put.Reason, Accepted: put.Accepted, Restores: put.Restores}
+		if err := lockTenant(ctx, tx, rec, put.Tenant); err != nil {
 			return err
 		}
-		diff, err := diffNetworks(ctx, tx, put)
-		if err != nil {
+		if err := nothingPending(ctx, tx, put.Tenant); err != nil {
 			return err
 		}
-		if err := diff.store(ctx, tx, put.Tenant, version); err != nil {
+		if version, err = putList(ctx, tx, rec, put, v); err != nil {
 			return err
 		}
-		v := gate.ListVersion{
-			Version: version, Mode: put.Mode, At: rec.At, By: rec.Actor.Name(), Reason: put.Reason,
-			Added: diff.added, Removed: diff.removed, Changed: diff.changed,
-		}
-		if err := addListVersion(ctx, tx, put.Tenant, v); err != nil {
-			return err
+		if !put.ConfirmUntil.IsZero() {
+			if err := addPending(ctx, tx, rec, put, version); err != nil {
+				return err
+			}
 		}
 		if err := applyDraft(ctx, tx, put.Draft); err != nil {
 			return err
@@ -45,16 +44,47 @@ func (s *Store) PutNetworks(ctx context.Context, rec gate.Record, put gate.ListP
 	return version, nil
 }
 
-// nextListVersion moves a list from version base to the next, and locks it. Of
-// several edits of one version it lets one through.
-func nextListVersion(ctx context.Context, tx querier, tenant string, base int64, mode gate.Mode) (next int64, err error) {
+// lockTenant locks a tenant and raises its revision, where it is still the one
+// that the guards were asked with; gate.ErrChanged otherwise.
+func lockTenant(ctx context.Context, tx querier, rec gate.Record, tenant string) error {
+	var revision int64
+	err := tx.row(ctx, `UPDATE tenants SET revision = revision + 1 WHERE id = $1 RETURNING revision`, tenant).Scan(&revision)
+	if err != nil {
+		return found(err)
+	}
+	if rec.Guarded != 0 && revision != rec.Guarded+1 {
+		return gate.ErrChanged
+	}
+	return nil
+}
+
+// putList makes the next version of a list.
+func putList(ctx context.Context, tx querier, rec gate.Record, put gate.ListPut, v gate.ListVersion) (version int64, err error) {
+	if v.Version, err = nextListVersion(ctx, tx, put); err != nil {
+		return 0, err
+	}
+	diff, err := diffNetworks(ctx, tx, put)
+	if err != nil {
+		return 0, err
+	}
+	if err := diff.store(ctx, tx, put.Tenant, v.Version); err != nil {
+		return 0, err
+	}
+	v.At, v.By = rec.At, rec.Actor.Name()
+	v.Added, v.Removed, v.Changed = diff.added, diff.removed, diff.changed
+	return v.Version, addListVersion(ctx, tx, put.Tenant, v)
+}
+
+// nextListVersion moves a list from its base version to the next. Of several
+// edits of one version it lets one through.
+func nextListVersion(ctx context.Context, tx querier, put gate.ListPut) (next int64, err error) {
 	err = tx.row(ctx, `UPDATE tenants SET version = version + 1, mode = $3 WHERE id = $1 AND version = $2 RETURNING version`,
-		tenant, base, string(mode)).Scan(&next)
+		put.Tenant, put.Base, string(put.Mode)).Scan(&next)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return next, err
 	}
-	conflict := &gate.VersionConflict{Base: base}
-	if err := tx.row(ctx, `SELECT version FROM tenants WHERE id = $1`, tenant).Scan(&conflict.Current); err != nil {
+	conflict := &gate.VersionConflict{Base: put.Base}
+	if err := tx.row(ctx, `SELECT version FROM tenants WHERE id = $1`, put.Tenant).Scan(&conflict.Current); err != nil {
 		return 0, found(err)
 	}
 	return 0, conflict
@@ -69,9 +99,10 @@ func addListVersion(ctx context.Context, tx querier, tenant string, v gate.ListV
 		return err
 	}
 	_, err = tx.exec(ctx, `
-		INSERT INTO list_versions (tenant, version, mode, made, made_by, reason, added, removed, changed)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		tenant, v.Version, string(v.Mode), max(micro(v.At), before), v.By, v.Reason, v.Added, v.Removed, v.Changed)
+		INSERT INTO list_versions (tenant, version, mode, made, made_by, reason, accepted, undoes, restores, added, removed, changed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		tenant, v.Version, string(v.Mode), max(micro(v.At), before), v.By, v.Reason, jsonOf(v.Accepted), v.Undoes, v.Restores,
+		v.Added, v.Removed, v.Changed)
 	return err
 }
 
@@ -193,10 +224,11 @@ func findNetworksInForce(ctx context.Context, tx querier, id string) ([]tenantNe
 		`SELECT `+networkColumns+` FROM networks WHERE to_version IS NULL`+condition+` ORDER BY tenant, created, ordinal`, args...)
 }
 
-const listVersionColumns = `version, mode, made, made_by, reason, added, removed, changed`
+const listVersionColumns = `version, mode, made, made_by, reason, accepted, undoes, restores, added, removed, changed`
 
 func scanListVersion(row scanner) (v gate.ListVersion, err error) {
-	err = row.Scan(&v.Version, &v.Mode, timeColumn{&v.At}, &v.By, &v.Reason, &v.Added, &v.Removed, &v.Changed)
+	err = row.Scan(&v.Version, &v.Mode, timeColumn{&v.At}, &v.By, &v.Reason, jsonColumn[string]{&v.Accepted}, &v.Undoes, &v.Restores,
+		&v.Added, &v.Removed, &v.Changed)
 	return v, err
 }
 
@@ -218,23 +250,8 @@ func (s *Store) ListAt(ctx context.Context, tenant string, at time.Time) (*gate.
 // list returns the newest version for which a condition holds.
 func (s *Store) list(ctx context.Context, tenant, condition string, arg int64) (v *gate.ListVersion, err error) {
 	err = s.view(ctx, func(tx querier) error {
-		head, err := scanListVersion(tx.row(ctx,
-			`SELECT `+listVersionColumns+` FROM list_versions WHERE tenant = $1 AND `+condition+` ORDER BY version DESC LIMIT 1`, tenant, arg))
-		if err != nil {
-			return found(err)
-		}
-		rows, err := collect(ctx, tx, scanNetwork, `
-			SELECT `+networkColumns+` FROM networks
-			WHERE tenant = $1 AND from_version <= $2 AND (to_version IS NULL OR to_version > $2)
-			ORDER BY created, ordinal`, tenant, head.Version)
-		if err != nil {
-			return err
-		}
-		for i := range rows {
-			head.Networks = append(head.Networks, rows[i].Network)
-		}
-		v = &head
-		return nil
+		v, err = findList(ctx, tx, tenant, condition, arg)
+		return err
 	})
 	return v, err
 }
@@ -258,6 +275,26 @@ func (s *Store) NetworkSpans(ctx context.Context, tenant string) ([]gate.Network
 		JOIN list_versions f ON f.tenant = n.tenant AND f.version = n.from_version
 		LEFT JOIN list_versions t ON t.tenant = n.tenant AND t.version = n.to_version
 		WHERE n.tenant = $1 ORDER BY n.from_version, n.ordinal`, tenant)
+}
+
+// findList is list inside a transaction.
+func findList(ctx context.Context, tx querier, tenant, condition string, arg int64) (*gate.ListVersion, error) {
+	head, err := scanListVersion(tx.row(ctx,
+		`SELECT `+listVersionColumns+` FROM list_versions WHERE tenant = $1 AND `+condition+` ORDER BY version DESC LIMIT 1`, tenant, arg))
+	if err != nil {
+		return nil, found(err)
+	}
+	rows, err := collect(ctx, tx, scanNetwork, `
+		SELECT `+networkColumns+` FROM networks
+		WHERE tenant = $1 AND from_version <= $2 AND (to_version IS NULL OR to_version > $2)
+		ORDER BY created, ordinal`, tenant, head.Version)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		head.Networks = append(head.Networks, rows[i].Network)
+	}
+	return &head, nil
 }
 
 // ListVersions lists versions without their entries, newest first, from before

@@ -91,6 +91,24 @@ func (s *Store) findPolicies(ctx context.Context, tx querier, id string) ([]gate
 			p.Ended = append(p.Ended, e.EndedSession)
 		}
 	}
+	pending, err := findPending(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	for i := range pending {
+		if p := index[pending[i].tenant]; p != nil {
+			p.Pending = &pending[i].Pending
+		}
+	}
+	running, err := findEmergencies(ctx, tx, id, s.now())
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range running {
+		if p := index[e.Tenant]; p != nil {
+			p.Running = append(p.Running, e)
+		}
+	}
 	return list, nil
 }
 

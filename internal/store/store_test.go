@@ -138,7 +138,7 @@ func addTenant(t testing.TB, s *Store, id string) gate.Tenant {
 	t.Helper()
 	n := gate.Tenant{
 		ID: id, Slug: strings.ToLower(id), Name: "Company " + id, Hosts: []string{"b." + strings.ToLower(id) + ".test", "a." + strings.ToLower(id) + ".test"},
-		Mode: gate.ModeEnforced, Version: 1, Epoch: 1, Created: epoch,
+		Mode: gate.ModeEnforced, Version: 1, Revision: 1, Epoch: 1, Created: epoch,
 	}
 	must(t, s.AddTenant(t.Context(), record("tenant.add"), n))
 	return n

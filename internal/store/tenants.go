@@ -10,12 +10,12 @@ import (
 // AddTenant stores a tenant with the first, empty version of its list. It
 // returns gate.ErrExists when the slug or a host is taken.
 func (s *Store) AddTenant(ctx context.Context, rec gate.Record, t gate.Tenant) error {
-	t.Version = 1
+	t.Version, t.Revision = 1, 1
 	return s.write(ctx, func(tx querier) error {
 		n, err := tx.exec(ctx, `
-			INSERT INTO tenants (id, slug, name, mode, version, epoch, created)
-			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`,
-			t.ID, t.Slug, t.Name, string(t.Mode), t.Version, t.Epoch, micro(t.Created))
+			INSERT INTO tenants (id, slug, name, mode, version, revision, epoch, created)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
+			t.ID, t.Slug, t.Name, string(t.Mode), t.Version, t.Revision, t.Epoch, micro(t.Created))
 		if err != nil {
 			return err
 		}
@@ -33,13 +33,12 @@ func (s *Store) AddTenant(ctx context.Context, rec gate.Record, t gate.Tenant) e
 	})
 }
 
-// SetTenant stores name, hosts and mode; another mode makes a list version. It
-// returns gate.ErrNotFound, or gate.ErrExists when a host is taken.
+// SetTenant stores name and hosts. It returns gate.ErrNotFound, or
+// gate.ErrExists when a host is taken.
 func (s *Store) SetTenant(ctx context.Context, rec gate.Record, t gate.Tenant) error {
 	return s.write(ctx, func(tx querier) error {
-		var mode gate.Mode
 		var version int64
-		err := tx.row(ctx, `UPDATE tenants SET name = $2 WHERE id = $1 RETURNING mode, version`, t.ID, t.Name).Scan(&mode, &version)
+		err := tx.row(ctx, `UPDATE tenants SET name = $2 WHERE id = $1 RETURNING version`, t.ID, t.Name).Scan(&version)
 		if err != nil {
 			return found(err)
 		}
@@ -48,15 +47,6 @@ func (s *Store) SetTenant(ctx context.Context, rec gate.Record, t gate.Tenant) e
 		}
 		if err := addHosts(ctx, tx, t.ID, t.Hosts); err != nil {
 			return err
-		}
-		if mode != t.Mode {
-			if version, err = nextListVersion(ctx, tx, t.ID, version, t.Mode); err != nil {
-				return err
-			}
-			v := gate.ListVersion{Version: version, Mode: t.Mode, At: rec.At, By: rec.Actor.Name()}
-			if err := addListVersion(ctx, tx, t.ID, v); err != nil {
-				return err
-			}
 		}
 		return addChange(ctx, tx, rec, gate.Change{Kind: gate.ChangeTenant, Tenant: t.ID, Subject: t.ID, Version: version})
 	})
@@ -112,9 +102,9 @@ func only(id, column string, args ...any) (condition string, all []any) {
 func findTenants(ctx context.Context, tx querier, id string) ([]gate.Tenant, error) {
 	condition, args := only(id, "id")
 	list, err := collect(ctx, tx, func(row scanner) (t gate.Tenant, err error) {
-		err = row.Scan(&t.ID, &t.Slug, &t.Name, &t.Mode, &t.Version, &t.Epoch, timeColumn{&t.Created})
+		err = row.Scan(&t.ID, &t.Slug, &t.Name, &t.Mode, &t.Version, &t.Revision, &t.Epoch, timeColumn{&t.Created})
 		return t, err
-	}, `SELECT id, slug, name, mode, version, epoch, created FROM tenants WHERE TRUE`+condition+` ORDER BY slug`, args...)
+	}, `SELECT id, slug, name, mode, version, revision, epoch, created FROM tenants WHERE TRUE`+condition+` ORDER BY slug`, args...)
 	if err != nil {
 		return nil, err
 	}

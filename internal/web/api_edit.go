@@ -94,7 +94,7 @@ func (b *putNetworksJSON) edit() (gate.Edit, error) {
 		bad = append(bad, fieldProblem{"confirm_within", "not_available", "changes that undo themselves are not available yet: leave the field away, and the change takes effect at once"})
 	}
 	checkAccept(b.Accept, &bad)
-	e := gate.Edit{Reason: b.Reason, Accept: b.Accept, Entries: make([]gate.Draft, len(b.Entries))}
+	e := gate.Edit{EditOptions: gate.EditOptions{Reason: b.Reason, Accept: b.Accept}, Entries: make([]gate.Draft, len(b.Entries))}
 	for i := range b.Entries {
 		e.Entries[i] = b.Entries[i].draft(fmt.Sprintf("entries[%d].", i), &bad)
 	}
@@ -162,7 +162,7 @@ func postEntry(c *call) (any, error) {
 	if len(bad) > 0 {
 		return nil, invalid.problem("nothing was changed", bad...)
 	}
-	done, err := c.h.door.AddNetwork(c.Context(), c.actor, c.tenant, draft, body.Accept, c.h.door.Source.Trusted)
+	done, err := c.h.door.AddNetwork(c.Context(), c.actor, c.tenant, draft, gate.EditOptions{Accept: body.Accept, Trusted: c.h.door.Source.Trusted})
 	if err != nil {
 		return nil, c.ofEntry(err)
 	}
@@ -202,7 +202,7 @@ func showAdded(done *gate.Edited) editedJSON {
 }
 
 func deleteEntry(c *call) (any, error) {
-	done, err := c.h.door.RemoveNetwork(c.Context(), c.actor, c.tenant, c.arg)
+	done, err := c.h.door.RemoveNetwork(c.Context(), c.actor, c.tenant, c.arg, gate.EditOptions{})
 	if err != nil {
 		return nil, err
 	}

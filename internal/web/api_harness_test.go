@@ -60,7 +60,7 @@ var apiTemplate = sync.OnceValues(func() ([]byte, map[string]string) {
 		must(s.AddTenant(s.ctx, apiCommand, tenant))
 	}
 	s.acme = must(s.Tenant(s.ctx, "acme"))
-	must(s.AddNetwork(s.ctx, apiCommand, s.acme.ID, gate.Draft{Range: "203.0.113.0/24", Label: "HQ", Enabled: true}, nil, nil))
+	must(s.AddNetwork(s.ctx, apiCommand, s.acme.ID, gate.Draft{Range: "203.0.113.0/24", Label: "HQ", Enabled: true}, gate.EditOptions{}))
 	for _, role := range gate.Roles {
 		s.tokens[string(role)] = s.signIn("acme", string(role), role)
 	}

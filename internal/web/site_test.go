@@ -79,7 +79,7 @@ func (s *site) addTenant(slug, name string) *gate.Tenant {
 	s.Helper()
 	t := gate.Tenant{Slug: slug, Name: name, Mode: gate.ModeEnforced, Hosts: []string{slug + ".example"}}
 	added := must(s.AddTenant(s.Context(), command, t))
-	must(s.AddNetwork(s.Context(), command, added.ID, gate.Draft{Range: "203.0.113.0/24", Label: "HQ Shanghai", Enabled: true}, nil, nil))
+	must(s.AddNetwork(s.Context(), command, added.ID, gate.Draft{Range: "203.0.113.0/24", Label: "HQ Shanghai", Enabled: true}, gate.EditOptions{}))
 	return added
 }
 

@@ -54,13 +54,14 @@ CREATE TABLE change_log (
 CREATE INDEX change_log_tenant ON change_log (tenant, pos);
 
 CREATE TABLE tenants (
-	id      TEXT   PRIMARY KEY,
-	slug    TEXT   NOT NULL UNIQUE,
-	name    TEXT   NOT NULL,
-	mode    TEXT   NOT NULL,
-	version BIGINT NOT NULL,
-	epoch   BIGINT NOT NULL,
-	created BIGINT NOT NULL
+	id       TEXT   PRIMARY KEY,
+	slug     TEXT   NOT NULL UNIQUE,
+	name     TEXT   NOT NULL,
+	mode     TEXT   NOT NULL,
+	version  BIGINT NOT NULL,
+	revision BIGINT NOT NULL, -- of what the guards have to see together: the list, and who is owner
+	epoch    BIGINT NOT NULL,
+	created  BIGINT NOT NULL
 );
 
 CREATE TABLE hosts (
@@ -71,17 +72,45 @@ CREATE TABLE hosts (
 CREATE INDEX hosts_tenant ON hosts (tenant, ordinal);
 
 CREATE TABLE list_versions (
-	tenant  TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
-	version BIGINT NOT NULL,
-	mode    TEXT   NOT NULL,
-	made    BIGINT NOT NULL,
-	made_by TEXT   NOT NULL,
-	reason  TEXT   NOT NULL,
-	added   BIGINT NOT NULL,
-	removed BIGINT NOT NULL,
-	changed BIGINT NOT NULL,
+	tenant   TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	version  BIGINT NOT NULL,
+	mode     TEXT   NOT NULL,
+	made     BIGINT NOT NULL,
+	made_by  TEXT   NOT NULL,
+	reason   TEXT   NOT NULL,
+	accepted TEXT   NOT NULL, -- JSON: what the editor overrode
+	undoes   BIGINT NOT NULL, -- the version that this one undoes; 0: none
+	restores BIGINT NOT NULL, -- the version whose entries these are; 0: none
+	added    BIGINT NOT NULL,
+	removed  BIGINT NOT NULL,
+	changed  BIGINT NOT NULL,
 	PRIMARY KEY (tenant, version)
 );
+
+-- Changes of lists that are undone when nobody confirms them: of each tenant
+-- its newest version, if that.
+CREATE TABLE pending_changes (
+	tenant  TEXT   PRIMARY KEY REFERENCES tenants (id) ON DELETE CASCADE,
+	version BIGINT NOT NULL,
+	base    BIGINT NOT NULL, -- the version that comes back
+	ends    BIGINT NOT NULL,
+	admin   TEXT   NOT NULL, -- id; empty: a command
+	login   TEXT   NOT NULL,
+	reason  TEXT   NOT NULL
+);
+
+-- Addresses that get in beside the list for a short time.
+CREATE TABLE emergencies (
+	id      TEXT   PRIMARY KEY,
+	tenant  TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	address BYTEA  NOT NULL,
+	ends    BIGINT NOT NULL,
+	reason  TEXT   NOT NULL,
+	made    BIGINT NOT NULL,
+	made_by TEXT   NOT NULL,
+	ended   BIGINT NOT NULL  -- before its time; 0: it was not
+);
+CREATE INDEX emergencies_tenant ON emergencies (tenant, ends);
 
 -- Entries of lists, one row for each span of versions in which an entry stayed
 -- as it is: from_version is the first, to_version the first in which it is
