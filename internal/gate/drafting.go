@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // DraftStep is what an edit of a draft does.
@@ -250,11 +249,10 @@ func (d *WorkingDraft) touchedLast(touched []string) (Edit, []int) {
 // touchedField names a field as whoever wrote the entry knows it: without the
 // entry where there is one only, and counted from the first that was written.
 func touchedField(field string, step DraftStep, first int) (string, bool) {
-	var i int
-	if _, err := fmt.Sscanf(field, "entries[%d].", &i); err != nil || i < first {
+	i, name, ok := splitField(field)
+	if !ok || i < first {
 		return "", false
 	}
-	_, name, _ := strings.Cut(field, "].")
 	if step == DraftSet {
 		return name, true
 	}
@@ -270,7 +268,7 @@ func badOf(all []FieldError, step DraftStep, first int) []FieldError {
 			continue
 		}
 		if f.Code == "duplicate" { // entries have no numbers in a draft
-			f.Message = "this network stands in the list already"
+			f.Message = duplicateText
 		}
 		f.Field = field
 		out = append(out, f)

@@ -28,6 +28,8 @@ var routes = []route{
 	{"networks/entries", methods{"POST": {do: postEntry, body: maxBody, status: http.StatusCreated}}},
 	{"networks/entries/*", methods{"DELETE": {do: deleteEntry}}},
 	{"networks/check", methods{"GET": {do: getCheck, params: []string{"address", "at"}}}},
+	{"networks/import", methods{"POST": {do: postImport, params: importParams, body: maxListBody}}},
+	{"networks/export", methods{"GET": {do: getExport, params: []string{"format"}}}},
 	{"networks/versions", methods{"GET": {do: getVersions, params: pageParams}}},
 	{"networks/versions/*/restore", methods{"POST": {do: postRestore}}},
 	{"networks/versions/*", methods{"GET": {do: getVersion, params: []string{"against"}}}},
@@ -47,7 +49,8 @@ type route struct {
 
 type methods map[string]endpoint
 
-// endpoint is one call. do returns what is answered as JSON, nil for nothing.
+// endpoint is one call. do returns a *file, or what is answered as JSON, nil for
+// nothing.
 type endpoint struct {
 	do     func(*call) (any, error)
 	params []string // of the query
@@ -128,6 +131,10 @@ func (c *call) answer(e endpoint) error {
 	body, err := e.do(c)
 	if err != nil {
 		return err
+	}
+	if f, ok := body.(*file); ok {
+		f.write(c.w, c.Request)
+		return nil
 	}
 	writeJSON(c.w, e.status, body)
 	return nil

@@ -125,17 +125,18 @@ func putNetworks(c *call) (any, error) {
 	}
 	e.Tenant, e.Trusted = c.tenant, c.h.door.Source.Trusted
 	done, err := c.h.door.PutNetworks(c.Context(), c.actor, e)
-	if _, ok := errors.AsType[*gate.VersionConflict](err); ok {
-		return nil, c.conflict(err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, c.conflicting(err)
 	}
 	return showEdited(done), nil
 }
 
-// conflict is the answer to an edit of an older version, with the newest one.
-func (c *call) conflict(err error) error {
+// conflicting returns the error of an edit: where it was made from an older
+// version, with the newest one.
+func (c *call) conflicting(err error) error {
+	if _, ok := errors.AsType[*gate.VersionConflict](err); !ok {
+		return err
+	}
 	theirs, readErr := getNetworks(c)
 	if readErr != nil {
 		return readErr

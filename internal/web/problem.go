@@ -58,6 +58,7 @@ var (
 	methodNotAllowed = kind{"method_not_allowed", http.StatusMethodNotAllowed, "The method is not allowed here"}
 	tooLarge         = kind{"too_large", http.StatusRequestEntityTooLarge, "The body is too large"}
 	notJSON          = kind{"unsupported_media_type", http.StatusUnsupportedMediaType, "The body has to be JSON"}
+	notText          = kind{notJSON.code, notJSON.status, "The body has to be text"}
 	misdirected      = kind{"misdirected", http.StatusMisdirectedRequest, "The connection was made for another site"}
 	versionConflict  = kind{"version_conflict", http.StatusConflict, "The list was changed by somebody else"}
 	locksYouOut      = kind{"would_lock_you_out", http.StatusConflict, "The list would lock you out"}
