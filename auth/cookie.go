@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Names of the gate's cookies. Browsers take a cookie whose name begins with
@@ -14,7 +15,12 @@ import (
 const (
 	SessionCookie = "__Host-sallyport"
 	StepCookie    = "__Host-sallyport-step"
+	AskCookie     = "__Host-sallyport-request"
 )
+
+// askCookieLives is how long a browser keeps the secret of its access request:
+// longer than any of them waits.
+const askCookieLives = 48 * time.Hour
 
 // ErrDuplicateCookie means that a request has two cookies of one name: whose
 // they are cannot be known, so neither counts.
@@ -26,6 +32,14 @@ func NewSessionCookie(token string) *http.Cookie { return newCookie(SessionCooki
 
 // NewStepCookie returns the cookie of an unfinished sign-in.
 func NewStepCookie(token string) *http.Cookie { return newCookie(StepCookie, token) }
+
+// NewAskCookie returns the cookie by which a browser reads the answer to its
+// access request.
+func NewAskCookie(secret string) *http.Cookie {
+	c := newCookie(AskCookie, secret)
+	c.MaxAge = int(askCookieLives / time.Second)
+	return c
+}
 
 // ClearCookie returns the cookie that removes one.
 func ClearCookie(name string) *http.Cookie {

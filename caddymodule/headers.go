@@ -109,7 +109,7 @@ func (p proxyHeader) strip(h http.Header) {
 		}
 	}
 	p.stripConnection(h["Connection"])
-	auth.StripCookies(h, auth.SessionCookie, auth.StepCookie)
+	auth.StripCookies(h, auth.SessionCookie, auth.StepCookie, auth.AskCookie)
 }
 
 // stripConnection takes names out of Connection that would make the next proxy

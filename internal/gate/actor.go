@@ -32,6 +32,7 @@ const (
 	ActorAdmin   ActorKind = "admin"
 	ActorCommand ActorKind = "command" // somebody with access to the store itself
 	ActorSystem  ActorKind = "system"  // Sallyport: key rotation, expiry
+	ActorVisitor ActorKind = "visitor" // somebody who was kept out and asks to be let in
 )
 
 // Name is how the actor is shown in records.

@@ -80,15 +80,18 @@ type Position struct {
 type ChangeKind string
 
 // Kinds of changes. Followers reload the tenant for every kind but
-// ChangeSession (one more ended session) and ChangeGlobal.
+// ChangeSession (one more ended session), ChangeGlobal, and ChangeAccess and
+// ChangeAsk, from
+// which no decision follows.
 const (
 	ChangeTenant    ChangeKind = "tenant"
 	ChangeList      ChangeKind = "list"
 	ChangeAdmin     ChangeKind = "admin"
 	ChangeSession   ChangeKind = "session"
 	ChangeEmergency ChangeKind = "emergency"
-	ChangeGlobal    ChangeKind = "global" // keys, epoch of everybody
-	ChangeAccess    ChangeKind = "access" // records were read: nothing is different
+	ChangeGlobal    ChangeKind = "global"  // keys, epoch of everybody
+	ChangeAccess    ChangeKind = "access"  // records were read: nothing is different
+	ChangeAsk       ChangeKind = "request" // of a visitor who was kept out
 )
 
 // Change is one row of the change log, which is a chain: Hash covers the row
@@ -134,6 +137,7 @@ type Store interface {
 	SessionStore
 	AttemptStore
 	EvidenceStore
+	AskStore
 	Close() error
 }
 

@@ -200,6 +200,18 @@ func (c timeColumn) Scan(src any) error {
 	return nil
 }
 
+// spanColumn scans a span of time, kept in µs.
+type spanColumn struct{ to *time.Duration }
+
+func (c spanColumn) Scan(src any) error {
+	us, ok := src.(int64)
+	if !ok {
+		return fmt.Errorf("a span is stored as %T", src)
+	}
+	*c.to = time.Duration(us) * time.Microsecond
+	return nil
+}
+
 // addrBytes is an address as a column has it.
 func addrBytes(a netip.Addr) []byte { return a.Unmap().AsSlice() }
 

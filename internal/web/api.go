@@ -37,6 +37,13 @@ var routes = []route{
 	{"attempts/stream", methods{"GET": {stream: streamAttempts, params: tailParams}}},
 	{"attempts/export", methods{"GET": {stream: streamExport, params: exportParams}}},
 	{"attempts/*", methods{"GET": {do: getAttempt}}},
+	{"requests", methods{
+		"GET":  {do: getRequests, params: append([]string{"state"}, pageParams...)},
+		"POST": {do: postRequest, body: maxBody, status: http.StatusCreated, anybody: true},
+	}},
+	{"requests/*/approve", methods{"POST": {do: approveRequest, body: maxBody}}},
+	{"requests/*/decline", methods{"POST": {do: declineRequest, body: maxBody}}},
+	{"requests/*", methods{"GET": {do: getRequest, anybody: true}}},
 	{"sessions", methods{"GET": {do: getSessions, params: pageParams}}},
 	{"sessions/*", methods{"DELETE": {do: deleteSession}}},
 	{"changes", methods{"GET": {do: getChanges, params: pageParams}}},
@@ -59,6 +66,8 @@ type endpoint struct {
 	// stream answers by itself, for as long as it takes, where do is nil. Its
 	// error is answered like any other, and must come before it writes.
 	stream func(*call) error
+	// anybody: without a session, and from outside too. actor is empty then.
+	anybody bool
 }
 
 // call is one request to the API.
@@ -78,18 +87,16 @@ type call struct {
 // the first door and of cross-origin requests were made before.
 func (h *Handler) api(w http.ResponseWriter, r *http.Request, v Visit) {
 	path := strings.TrimPrefix(r.URL.Path, apiPrefix)
+	allowed, arg := find(path)
+	e, ok := allowed.find(r.Method)
 	switch site := h.door.Site; {
 	case !site.Login, !site.Console && path != "me":
 		writeProblem(w, notFound.problem("this part of the API is switched off for this site"))
 		return
-	case !v.Decision.Passed() || v.Decision.Admin == nil:
-		p := decisionProblem(v.Decision)
-		p.Reference = h.door.Record(v.Request, v.Decision)
-		writeProblem(w, p)
+	case !signedIn(v) && !e.anybody:
+		writeProblem(w, h.refusal(v))
 		return
 	}
-	allowed, arg := find(path)
-	e, ok := allowed.find(r.Method)
 	switch {
 	case allowed == nil:
 		writeProblem(w, notFound.problem("there is no such call"))
@@ -103,13 +110,20 @@ func (h *Handler) api(w http.ResponseWriter, r *http.Request, v Visit) {
 		writeProblem(w, methodNotAllowed.problem("allowed are "+allowed.String()))
 		return
 	}
-	c := &call{
-		Request: r, h: h, w: w, visit: v, actor: h.door.Actor(v.Request, v.Decision),
-		tenant: v.Decision.Tenant.ID, arg: arg, limit: e.body,
+	c := &call{Request: r, h: h, w: w, visit: v, arg: arg, limit: e.body}
+	if signedIn(v) {
+		c.actor, c.tenant = h.door.Actor(v.Request, v.Decision), v.Decision.Tenant.ID
 	}
 	if err := c.answer(e); err != nil {
 		writeProblem(w, h.errorProblem(err))
 	}
+}
+
+// refusal is the answer to a request that does not pass, on record.
+func (h *Handler) refusal(v Visit) problem {
+	p := decisionProblem(v.Decision)
+	p.Reference = h.door.Record(v.Request, v.Decision)
+	return p
 }
 
 func (c *call) answer(e endpoint) error {

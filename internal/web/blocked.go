@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type blockedData struct {
 	Time               moment
 	Copy               string // what the copy button copies
 	Retention          string
+	Ask                string // where access is asked for; empty: nowhere
 }
 
 // Gaps of the blocked page: what differs from one visit to the next.
@@ -30,6 +32,7 @@ const (
 	gapTime
 	gapAddress
 	gapCopy
+	gapAsk
 	gapLanguages // and one more for each further language
 )
 
@@ -37,7 +40,7 @@ const (
 // it is filled in and not made each time.
 func (h *Handler) blockedPage(w http.ResponseWriter, r *http.Request, v Visit, p problem) {
 	l, _ := localeOf(r)
-	key := blockedKey{l, "", h.door.Retention(), p.Reason == gate.AddressUnknown}
+	key := blockedKey{lang: l, retention: h.door.Retention(), unknown: p.Reason == gate.AddressUnknown, ask: h.mayAsk(askPath, v)}
 	if t := v.Decision.Tenant; t != nil {
 		key.tenant = t.Name
 	}
@@ -53,6 +56,7 @@ func (h *Handler) blockedPage(w http.ResponseWriter, r *http.Request, v Visit, p
 // blockedVisit is what the blocked page shows of one visit, by gap.
 func (l *locale) blockedVisit(r *http.Request, v Visit, reference string) []template.HTML {
 	addr, at, address := v.Request.Address.Addr, l.moment(v.Decision.Now), ""
+	_, chosen := localeOf(r)
 	if addr.IsValid() {
 		address = addr.String()
 	}
@@ -63,6 +67,7 @@ func (l *locale) blockedVisit(r *http.Request, v Visit, reference string) []temp
 		gapTime:      escaped(at.Text),
 		gapAddress:   l.address(addr),
 		gapCopy:      escaped(strings.TrimSpace(reference + ", " + at.Machine + ", " + address)),
+		gapAsk:       escaped(chosen.link(askPath, url.Values{"reference": {reference}})),
 	}
 	for _, link := range languageLinks(r) {
 		values = append(values, escaped(link))
@@ -91,6 +96,7 @@ type blockedKey struct {
 	tenant    string // name
 	retention time.Duration
 	unknown   bool // the address
+	ask       bool // access may be asked for
 }
 
 // stencil makes the page for a key, with gaps.
@@ -103,6 +109,9 @@ func (k blockedKey) stencil() (stencil, error) {
 	d.Title = d.T("blocked.title")
 	if k.unknown {
 		d.Title = d.T("blocked.unknown.title")
+	}
+	if k.ask {
+		d.Ask = gap(gapAsk)
 	}
 	for i := range languages {
 		d.Languages = append(d.Languages, k.lang.languageLink(i, gap(gapLanguages+i)))

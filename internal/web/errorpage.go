@@ -33,6 +33,8 @@ var errorPages = map[string]errorWords{
 	misdirected.code:               {"error.misdirected.title", "error.misdirected.lead", "page.retry"},
 	exists.code:                    {"error.conflict.title", "error.conflict.lead", "page.retry"},
 	changed.code:                   {"error.conflict.title", "error.conflict.lead", "page.retry"},
+	requestNotNeeded.code:          {"error.request_not_needed.title", "error.request_not_needed.lead", "page.sign_in"},
+	requestAnswered.code:           {"error.conflict.title", "error.conflict.lead", "page.retry"},
 	hasSecondFactor.code:           {"error.second_factor_exists.title", "error.second_factor_exists.lead", "page.console"},
 	unavailable.code:               {"error.unavailable.title", "error.unavailable.lead", "page.retry"},
 	string(gate.CrossOrigin):       {"error.cross_origin.title", "error.cross_origin.lead", "page.retry"},

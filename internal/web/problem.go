@@ -22,7 +22,7 @@ type problem struct {
 	Reason    gate.Reason    `json:"reason,omitempty"`
 	Reference string         `json:"reference,omitempty"`
 	Errors    []fieldProblem `json:"errors,omitempty"`
-	Theirs    any            `json:"theirs,omitempty"` // of version_conflict: the list as it is now
+	Theirs    any            `json:"theirs,omitempty"` // of version_conflict: the list as it is now; of request_waiting: the request
 
 	RetryAfter int64 `json:"-"` // seconds, for the header; 0: none
 }
@@ -68,6 +68,9 @@ var (
 	draftChanged     = kind{"draft_changed", http.StatusConflict, "The draft was changed after you looked at it"}
 	lastOwner        = kind{"last_owner", http.StatusConflict, "The last owner stays"}
 	hasSecondFactor  = kind{"second_factor_exists", http.StatusConflict, "There is a second factor already"}
+	requestWaiting   = kind{"request_waiting", http.StatusConflict, "A request is waiting already"}
+	requestNotNeeded = kind{"request_not_needed", http.StatusConflict, "Your network is allowed"}
+	requestAnswered  = kind{"request_answered", http.StatusConflict, "The request was answered"}
 	notYetInForce    = kind{"not_yet_in_force", http.StatusServiceUnavailable, "Stored, but not in force yet"}
 	unavailable      = kind{"unavailable", http.StatusServiceUnavailable, "Not possible at the moment"}
 )
@@ -164,6 +167,9 @@ var sentinels = []struct {
 	{gate.ErrDraftChanged, draftChanged, "review it again, then apply it"},
 	{gate.ErrNoDraft, forbidden, "only an admin who is signed in has a draft: send the whole list instead"},
 	{gate.ErrLastOwner, lastOwner, "make somebody else owner first"},
+	{gate.ErrAskAgain, requestWaiting, "wait for its answer: theirs is the request"},
+	{gate.ErrAskNotNeeded, requestNotNeeded, "no request is needed: sign in"},
+	{gate.ErrAnswered, requestAnswered, "it was answered already, or nobody answered within a day"},
 	{gate.ErrSecondFactorExists, hasSecondFactor, "an owner has to reset it first"},
 }
 

@@ -37,6 +37,7 @@ const (
 	passwordPath = Prefix + "password"
 	logoutPath   = Prefix + "logout"
 	goodbyePath  = Prefix + "goodbye"
+	askPath      = Prefix + "request"
 	jwksPath     = Prefix + "jwks.json"
 	staticPrefix = Prefix + "static/"
 )
@@ -82,9 +83,9 @@ func signInPage(path string) (get, post pageFunc, ok bool) {
 }
 
 // Own serves every path under [Prefix]; r.URL.Path is cleaned. It decides from
-// the visit what of it may be seen: style, script and public keys from
-// anywhere, the sign-in pages by whom the first door let through, the rest
-// with a session. Everybody else is refused as everywhere on the site.
+// the visit what of it may be seen: style, script, public keys and the access
+// request from anywhere, the sign-in pages by whom the first door let through,
+// the rest with a session. Everybody else is refused as everywhere on the site.
 func (h *Handler) Own(w http.ResponseWriter, r *http.Request, v Visit) {
 	path := r.URL.Path
 	switch {
@@ -94,7 +95,7 @@ func (h *Handler) Own(w http.ResponseWriter, r *http.Request, v Visit) {
 	case path == jwksPath:
 		h.byMethod(w, r, v, (*Handler).jwks, nil)
 		return
-	case !v.Decision.Inside():
+	case !v.Decision.Inside() && !h.mayAsk(path, v):
 		h.Refuse(w, r, v)
 		return
 	}
@@ -107,6 +108,8 @@ func (h *Handler) Own(w http.ResponseWriter, r *http.Request, v Visit) {
 	switch site := h.door.Site; {
 	case strings.HasPrefix(path, apiPrefix):
 		h.api(w, r, v)
+	case isAsk(path) && site.Login:
+		h.askPages(w, r, v)
 	case isSignIn && site.Login:
 		h.byMethod(w, r, v, get, post)
 	case isSignIn || path == homePath && (!site.Login || !site.Console):
@@ -171,8 +174,7 @@ func (h *Handler) byMethod(w http.ResponseWriter, r *http.Request, v Visit, get,
 // records it. It returns the reference of the record.
 func (h *Handler) Refuse(w http.ResponseWriter, r *http.Request, v Visit) (reference string) {
 	vary(w)
-	p := decisionProblem(v.Decision)
-	p.Reference = h.door.Record(v.Request, v.Decision)
+	p := h.refusal(v)
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
 	if p.Status == http.StatusUnauthorized && read && wantsHTML(r) {
 		reason := p.Reason

@@ -241,6 +241,31 @@ CREATE INDEX attempts_boot ON attempts (boot, count);
 CREATE INDEX attempts_sign_ins ON attempts (tenant, last_time, stage, outcome, reason, admin, address, bits, count)
 	WHERE stage = 'sign_in' AND outcome IN ('allowed', 'would_block');
 
+-- What visitors who were kept out ask for. Spans are µs, 0 is for good.
+CREATE TABLE access_requests (
+	id              TEXT   PRIMARY KEY,
+	tenant          TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	reference       TEXT   NOT NULL,
+	address         BYTEA  NOT NULL,
+	login           TEXT   NOT NULL, -- as it was typed
+	admin           TEXT   NOT NULL, -- whose login it is; outlives the admin
+	why             TEXT   NOT NULL,
+	for_us          BIGINT NOT NULL,
+	user_agent      TEXT   NOT NULL,
+	made            BIGINT NOT NULL,
+	browser         BYTEA  NOT NULL, -- keyed hash of the asking browser's secret
+	proposed_by     TEXT   NOT NULL,
+	proposed_for_us BIGINT NOT NULL,
+	proposed        BIGINT NOT NULL,
+	note            TEXT   NOT NULL,
+	state           TEXT   NOT NULL, -- waiting for a day, then expired without being written
+	decided         BIGINT NOT NULL,
+	decided_by      TEXT   NOT NULL,
+	entry           TEXT   NOT NULL,
+	until           BIGINT NOT NULL
+);
+CREATE INDEX access_requests_tenant ON access_requests (tenant, made, id);
+
 CREATE TABLE ledger (
 	boot     TEXT    PRIMARY KEY,
 	node     TEXT    NOT NULL,

@@ -72,3 +72,16 @@ for (const text of document.querySelectorAll("[data-countdown]")) {
   };
   setTimeout(tick, (countdown % 30 || 30) * 1000);
 }
+
+// A page that waits for an answer asks for it, and loads itself anew when there
+// is one.
+for (const page of document.querySelectorAll("[data-watch]")) {
+  const { watch, state } = page.dataset;
+  const look = async () => {
+    const answer = await fetch(watch, { headers: { Accept: "application/json" } }).catch(() => null);
+    const now = answer?.ok ? (await answer.json()).state : state;
+    if (now !== state) location.reload();
+    else setTimeout(look, 5000);
+  };
+  setTimeout(look, 5000);
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
+)
+
+func ask(id, browser string, made time.Time) gate.AccessRequest {
+	return gate.AccessRequest{
+		ID: id, Tenant: "ACME", Reference: "SP-0000-0000", Address: netip.MustParseAddr("198.51.100.7"), Login: "A1@example.test", Admin: "A1",
+		Why: "at a customer\nsite", For: 8 * time.Hour, UserAgent: "Browser/1", Made: made, Browser: []byte(browser), State: gate.AskWaiting,
+	}
+}
+
+func TestAsks(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		addAdmin(t, s, "ACME", "A1")
+		for i := range 3 {
+			r := ask(fmt.Sprint("R", i), fmt.Sprint("browser", i), epoch.Add(time.Duration(i)*time.Hour))
+			_, err := s.AddAsk(t.Context(), record("request.add"), r, 9)
+			must(t, err)
+		}
+		want := ask("R1", "browser1", epoch.Add(time.Hour))
+		want.Name = "Name of A1"
+		got, err := s.Ask(t.Context(), "R1")
+		must(t, err)
+		equal(t, "request", *got, want)
+
+		again, err := s.AddAsk(t.Context(), record("request.add"), ask("R9", "browser1", epoch.Add(2*time.Hour)), 9)
+		if !errors.Is(err, gate.ErrAskAgain) || again == nil || again.ID != "R1" {
+			t.Errorf("a second request of one browser: got %+v, %v", again, err)
+		}
+		if _, err := s.AddAsk(t.Context(), record("request.add"), ask("R9", "browser9", epoch.Add(2*time.Hour)), 3); !errors.Is(err, gate.ErrChanged) {
+			t.Errorf("one more than most: got %v", err)
+		}
+
+		want.State, want.Note, want.Entry = gate.AskApproved, "welcome", "N1"
+		want.Decided, want.DecidedBy, want.Until = epoch.Add(2*time.Hour), "li.na", epoch.Add(10*time.Hour)
+		must(t, s.SetAsk(t.Context(), at(record("request.approve"), 2*time.Hour), want))
+		if err := s.SetAsk(t.Context(), record("request.decline"), want); !errors.Is(err, gate.ErrChanged) {
+			t.Errorf("a second answer: got %v, want %v", err, gate.ErrChanged)
+		}
+		got, err = s.Ask(t.Context(), "R1")
+		must(t, err)
+		equal(t, "answered", *got, want)
+
+		late := at(record("request.approve"), gate.AskLives)
+		if err := s.SetAsk(t.Context(), late, ask("R0", "browser0", epoch)); !errors.Is(err, gate.ErrChanged) {
+			t.Errorf("an answer a day later: got %v, want %v", err, gate.ErrChanged)
+		}
+		_, err = s.AddAsk(t.Context(), record("request.add"), ask("R8", "browser0", epoch.Add(gate.AskLives)), 9)
+		must(t, err) // the browser's first one has expired
+
+		for state, ids := range map[gate.AskState]string{
+			"": "[R8 R2 R1 R0]", gate.AskWaiting: "[R8 R2]", gate.AskApproved: "[R1]", gate.AskDeclined: "[]", gate.AskExpired: "[R0]",
+		} {
+			list, err := s.Asks(t.Context(), gate.AskFilter{Tenant: "ACME", State: state, Now: epoch.Add(gate.AskLives)})
+			must(t, err)
+			found := make([]string, len(list))
+			for i := range list {
+				found[i] = list[i].ID
+			}
+			equal(t, "state "+string(state), fmt.Sprint(found), ids)
+		}
+		page, err := s.Asks(t.Context(), gate.AskFilter{Tenant: "ACME", Now: epoch, Limit: 1, Before: gate.Cursor{Time: epoch.Add(2 * time.Hour), ID: "R2"}})
+		must(t, err)
+		if len(page) != 1 || page[0].ID != "R1" {
+			t.Errorf("the page behind R2: %+v", page)
+		}
+	})
+}
+
+// However many browsers ask at once, no more wait than may.
+func TestAsksAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		var all sync.WaitGroup
+		for i := range 12 {
+			all.Go(func() {
+				r := ask(fmt.Sprint("R", i), fmt.Sprint("browser", i%8), epoch)
+				_, err := s.AddAsk(t.Context(), record("request.add"), r, 5)
+				if err != nil && !errors.Is(err, gate.ErrChanged) && !errors.Is(err, gate.ErrAskAgain) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		list, err := s.Asks(t.Context(), gate.AskFilter{Tenant: "ACME", Now: epoch})
+		must(t, err)
+		equal(t, "waiting", len(list), 5)
+	})
+}
