@@ -50,7 +50,8 @@ func (d *Door) Seen(q *Request, dec *Decision) (token string) {
 	s := v.(*seenSession)
 	s.last.Store(dec.Now.UnixMicro())
 	if a := s.address.Load(); a == nil || *a != q.Address.Addr {
-		s.address.Store(&q.Address.Addr)
+		addr := q.Address.Addr // a copy: a pointer into the request would keep all of it for as long as the session
+		s.address.Store(&addr)
 	}
 	if dec.Now.Sub(dec.Claims.Issued) < d.Rules.Idle/reissueParts {
 		return ""
