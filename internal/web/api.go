@@ -27,6 +27,7 @@ var routes = []route{
 	{"networks", methods{"GET": {do: getNetworks}, "PUT": {do: putNetworks, body: maxListBody}}},
 	{"networks/entries", methods{"POST": {do: postEntry, body: maxBody, status: http.StatusCreated}}},
 	{"networks/entries/*", methods{"DELETE": {do: deleteEntry}}},
+	{"networks/review", methods{"POST": {do: postReview, body: maxListBody, status: http.StatusOK}}},
 	{"networks/check", methods{"GET": {do: getCheck, params: []string{"address", "at"}}}},
 	{"networks/import", methods{"POST": {do: postImport, params: importParams, body: maxListBody}}},
 	{"networks/export", methods{"GET": {do: getExport, params: []string{"format"}}}},

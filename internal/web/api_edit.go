@@ -62,9 +62,13 @@ type editedJSON struct {
 }
 
 func showEdited(e *gate.Edited) editedJSON {
-	out := editedJSON{Version: e.Version, Warnings: make([]fieldProblem, len(e.Warnings))}
-	for i, w := range e.Warnings {
-		out.Warnings[i] = fieldProblem{w.Field, w.Code, w.Text}
+	return editedJSON{Version: e.Version, Warnings: showWarnings(e.Warnings)}
+}
+
+func showWarnings(warnings []gate.Warning) []fieldProblem {
+	out := make([]fieldProblem, len(warnings))
+	for i, w := range warnings {
+		out[i] = fieldProblem{w.Field, w.Code, w.Text}
 	}
 	return out
 }
