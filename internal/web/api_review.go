@@ -1,8 +1,6 @@
 package web
 
 import (
-	"errors"
-
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
@@ -146,11 +144,8 @@ func postReview(c *call) (any, error) {
 	}
 	e.Tenant, e.Trusted = c.tenant, c.h.door.Source.Trusted
 	r, err := c.h.door.Review(c.Context(), c.actor, e)
-	if _, ok := errors.AsType[*gate.VersionConflict](err); ok {
-		return nil, c.conflict(err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, c.conflicting(err)
 	}
 	return c.showReview(r), nil
 }
