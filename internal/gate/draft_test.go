@@ -94,6 +94,35 @@ func TestEditDraft(t *testing.T) {
 	}
 }
 
+func TestRevertInDraft(t *testing.T) {
+	w := newWorld(t)
+	w.add("acme", entry("192.0.2.0/24", "Office"))
+	li, l := w.editor("li.na"), w.list()
+	hq, office := l.Entries[0].ID, l.Entries[1].ID
+	w.draft(li, gate.DraftOp{Step: gate.DraftSet, Key: hq, Entry: entry("203.0.113.0/25", "half")})
+	w.draft(li, gate.DraftOp{Step: gate.DraftRemove, Key: office})
+	d := w.draft(li, gate.DraftOp{Step: gate.DraftSet, Entry: entry("192.0.2.0/24", "Office again")}) // the same entry, by its range
+	again := d.Entries[1].Key
+	d = w.draft(li, gate.DraftOp{Step: gate.DraftSet, Entry: entry("198.51.100.0/24", "new")})
+	for _, key := range []string{d.Entries[2].Key, again, hq} {
+		if d.Changes == 0 {
+			t.Fatal("nothing is left to revert")
+		}
+		before := d.Changes
+		if d = w.draft(li, gate.DraftOp{Step: gate.DraftRevert, Key: key}); d.Changes != before-1 {
+			t.Errorf("got %d changes after %d: %v", d.Changes, before, labels(d.Entries))
+		}
+	}
+	w.draft(li, gate.DraftOp{Step: gate.DraftMode, Mode: gate.ModeOff})
+	w.draft(li, gate.DraftOp{Step: gate.DraftRemove, Key: office})
+	if d = w.draft(li, gate.DraftOp{Step: gate.DraftRevert, Key: office}); d.Changes != 1 || d.Entry(office) == nil {
+		t.Errorf("a removed entry came back as %+v", d)
+	}
+	if _, _, err := w.EditDraft(t.Context(), li, w.acme.ID, gate.DraftOp{Step: gate.DraftRevert, Key: "X"}); !errors.Is(err, gate.ErrNotFound) {
+		t.Errorf("reverting what never was: got %v, want %v", err, gate.ErrNotFound)
+	}
+}
+
 func TestEditDraftRefuses(t *testing.T) {
 	w := newWorld(t)
 	li := w.editor("li.na")

@@ -15,6 +15,7 @@ type DraftStep string
 const (
 	DraftSet     DraftStep = "set"     // Entry with Key; without a key it is a new one
 	DraftRemove  DraftStep = "remove"  // the entry with Key
+	DraftRevert  DraftStep = "revert"  // the entry with Key: as it is in the list, or gone if it is not
 	DraftMode    DraftStep = "mode"    // Mode
 	DraftAdd     DraftStep = "add"     // Entries, to those that are there
 	DraftReplace DraftStep = "replace" // Entries, in place of all
@@ -62,7 +63,7 @@ func (g *Gate) editDraft(ctx context.Context, by Actor, tenant string, op DraftO
 	if op.Step != DraftMode {
 		d.Restores = 0
 	}
-	touched, err := g.step(ctx, d, op)
+	touched, err := g.step(ctx, d, base, op)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -111,7 +112,7 @@ func draftEntries(networks []Network) []DraftEntry {
 }
 
 // step applies an edit and returns the keys of the entries that it wrote.
-func (g *Gate) step(ctx context.Context, d *WorkingDraft, op DraftOp) (touched []string, err error) {
+func (g *Gate) step(ctx context.Context, d *WorkingDraft, base *ListVersion, op DraftOp) (touched []string, err error) {
 	switch op.Step {
 	case DraftSet:
 		return d.set(op.Key, op.Entry)
@@ -122,6 +123,8 @@ func (g *Gate) step(ctx context.Context, d *WorkingDraft, op DraftOp) (touched [
 		}
 		d.Entries = slices.Delete(d.Entries, i, i+1)
 		return nil, nil
+	case DraftRevert:
+		return nil, d.revert(op.Key, base.Networks)
 	case DraftMode:
 		d.Mode = op.Mode
 		return nil, nil
@@ -156,6 +159,26 @@ func (d *WorkingDraft) add(entries []Draft) []string {
 		d.Entries = append(d.Entries, DraftEntry{keys[i], e})
 	}
 	return keys
+}
+
+// revert undoes what was done to one entry, which is named by its key, or by its
+// id when it was removed.
+func (d *WorkingDraft) revert(key string, base []Network) error {
+	if i := d.index(key); i >= 0 {
+		partners, _ := match(base, d.Networks())
+		if before := partners[i]; before != nil {
+			d.Entries[i] = draftEntries([]Network{*before})[0]
+		} else {
+			d.Entries = slices.Delete(d.Entries, i, i+1)
+		}
+		return nil
+	}
+	i := slices.IndexFunc(base, func(n Network) bool { return n.ID == key })
+	if i < 0 {
+		return ErrNotFound
+	}
+	d.Entries = append(d.Entries, draftEntries(base[i:i+1])...)
+	return nil
 }
 
 // restoreInto puts the entries of a version into a fresh draft. What is not in
