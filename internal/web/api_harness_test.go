@@ -150,15 +150,21 @@ type answer struct {
 	body string
 }
 
-// do sends a request of somebody, from inside. headers are pairs; a body is
-// JSON unless they say otherwise.
+// do sends a request to the API as somebody, from inside. headers are pairs; a
+// body is JSON unless they say otherwise.
 func (s *apiSite) do(as, method, path, body string, headers ...string) answer {
+	s.Helper()
+	return s.send(as, method, apiPrefix+path, body, headers...)
+}
+
+// send is do for every path. It follows nothing.
+func (s *apiSite) send(as, method, path, body string, headers ...string) answer {
 	s.Helper()
 	host := "acme.example"
 	if as == "stranger" {
 		host = "globex.example"
 	}
-	r := must(http.NewRequestWithContext(s.ctx, method, s.server.URL+"/_sallyport/api/v1/"+path, strings.NewReader(body)))
+	r := must(http.NewRequestWithContext(s.ctx, method, s.server.URL+path, strings.NewReader(body)))
 	r.Host = host
 	r.Header.Set("X-Forwarded-For", apiInside)
 	if as != "" {
@@ -170,7 +176,7 @@ func (s *apiSite) do(as, method, path, body string, headers ...string) answer {
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	res, err := http.DefaultClient.Do(r)
+	res, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		s.Fatal(err)
 	}

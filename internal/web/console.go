@@ -23,6 +23,13 @@ import (
 // with everything.
 var consolePages = []consolePage{
 	{path: "", roles: everyRole, get: homePage},
+	{path: historyPath, roles: readerRoles, get: history},
+	{path: comparePath, roles: readerRoles, get: compareVersions},
+	{path: restorePath, roles: ownerRoles, get: restoreQuestion, post: restoreVersion},
+	{path: draftPath, roles: ownerRoles, get: draftPage, post: revertInDraft},
+	{path: draftPath + "/*", roles: readerRoles, get: othersDraftPage},
+	{path: discardPath, roles: ownerRoles, get: discardQuestion, post: discardDraft},
+	{path: conflictPath, roles: ownerRoles, get: conflictPage, post: settleConflict},
 }
 
 var (

@@ -19,14 +19,15 @@ type locale struct {
 	Lang      string // of the html element
 	Name      string // in its own words, for the switch
 	dateTime  string // layout, of times in UTC
+	comma     string // between the words of a list
 	localizer *i18n.Localizer
 }
 
 var (
 	bundle  = newBundle()
-	english = newLocale("en", "English", "2 Jan 2006, 15:04:05 UTC")
+	english = newLocale("en", "English", "2 Jan 2006, 15:04:05 UTC", ", ")
 	// languages are all there are; the first is for who reads none of them.
-	languages = []*locale{english, newLocale("zh-CN", "简体中文", "2006年1月2日 15:04:05 UTC")}
+	languages = []*locale{english, newLocale("zh-CN", "简体中文", "2006年1月2日 15:04:05 UTC", "、")}
 	matcher   = language.NewMatcher([]language.Tag{language.English, language.MustParse("zh-CN")})
 )
 
@@ -42,8 +43,8 @@ func newBundle() *i18n.Bundle {
 	return b
 }
 
-func newLocale(tag, name, dateTime string) *locale {
-	return &locale{tag, name, dateTime, i18n.NewLocalizer(bundle, tag)}
+func newLocale(tag, name, dateTime, comma string) *locale {
+	return &locale{tag, name, dateTime, comma, i18n.NewLocalizer(bundle, tag)}
 }
 
 // choice is a language that was asked for by name with ?lang=, empty: none. It

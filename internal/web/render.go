@@ -24,7 +24,7 @@ const consolePrefix = "console/"
 var pages = func() map[string]*template.Template {
 	layout := template.Must(template.New("").Funcs(template.FuncMap{"asset": assetNamed}).
 		ParseFS(templateFiles, "templates/layout.html"))
-	console := template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/console.html"))
+	console := template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/console.html", "templates/changes.html"))
 	out := map[string]*template.Template{}
 	for _, name := range []string{"ask", "asked", "blocked", "codes", "enrol", "error", "goodbye", "login", "password", "verify"} {
 		out[name] = template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
