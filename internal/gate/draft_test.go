@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -243,6 +244,87 @@ func TestRestoreAsDraft(t *testing.T) {
 	}
 	if done, err := w.PutNetworks(t.Context(), li, d.Edit()); err != nil || len(done.Entries) != 2 {
 		t.Errorf("after mending it: %v, %v", done, err)
+	}
+}
+
+func TestApplyDraft(t *testing.T) {
+	w := newWorld(t)
+	li, wu := w.editor("li.na"), w.editor("wu.min")
+	apply := func(by gate.Actor, revision int64, o gate.EditOptions) error {
+		return result(w.ApplyDraft(t.Context(), by, w.acme.ID, revision, o))
+	}
+	if err := apply(li, 1, gate.EditOptions{}); !errors.Is(err, gate.ErrNotFound) {
+		t.Errorf("without a draft: got %v, want %v", err, gate.ErrNotFound)
+	}
+	reviewed := w.draft(li, gate.DraftOp{Step: gate.DraftSet, Entry: entry("10.0.0.0/8", "wide"), Accept: []string{gate.AcceptWide}})
+	hq := reviewed.Entries[0]
+	w.clock.advance(time.Second)
+	later := w.draft(li, gate.DraftOp{Step: gate.DraftSet, Entry: entry("192.0.2.0/24", "not looked at")})
+	if err := apply(li, reviewed.Revision, gate.EditOptions{}); !errors.Is(err, gate.ErrDraftChanged) {
+		t.Errorf("what was changed after the review: got %v, want %v", err, gate.ErrDraftChanged)
+	}
+	w.draft(wu, gate.DraftOp{Step: gate.DraftSet, Entry: entry("198.51.100.0/24", "Wu's")})
+	if err := apply(li, later.Revision, gate.EditOptions{Reason: "branch", Accept: []string{gate.AcceptFewAdmins}}); err != nil {
+		t.Fatal(err)
+	}
+	if l := w.list(); l.Base != 3 || len(l.Entries) != 3 {
+		t.Errorf("got %+v", l)
+	}
+	v, err := w.Version(t.Context(), li, w.acme.ID, 3)
+	if err != nil || v.Reason != "branch" || v.By != "li.na" || !slices.Equal(v.Accepted, []string{gate.AcceptWide}) {
+		t.Errorf("got %+v, %v", v, err)
+	}
+	if _, err := w.WorkingDraft(t.Context(), li, w.acme.ID); !errors.Is(err, gate.ErrNotFound) {
+		t.Errorf("the draft after it was applied: got %v, want %v", err, gate.ErrNotFound)
+	}
+	theirs, err := w.WorkingDraft(t.Context(), wu, w.acme.ID)
+	if err != nil {
+		t.Fatalf("somebody else's draft is gone: %v", err)
+	}
+	if conflict, ok := errors.AsType[*gate.VersionConflict](apply(wu, theirs.Revision, gate.EditOptions{})); !ok || conflict.Current != 3 {
+		t.Errorf("two owners who apply one version: got %v", conflict)
+	}
+	out := w.draft(li, gate.DraftOp{Step: gate.DraftRemove, Key: hq.Key})
+	if err := apply(li, out.Revision, gate.EditOptions{}); !errors.Is(err, gate.ErrLocksYouOut) {
+		t.Errorf("locking oneself out: got %v, want %v", err, gate.ErrLocksYouOut)
+	}
+	if d, err := w.WorkingDraft(t.Context(), li, w.acme.ID); err != nil || d.Revision != out.Revision {
+		t.Errorf("a refused draft is gone: %v, %v", d, err)
+	}
+	restored := w.draft(li, gate.DraftOp{Step: gate.DraftRestore, Version: 2})
+	if err := apply(li, restored.Revision, gate.EditOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := w.Version(t.Context(), li, w.acme.ID, 4); err != nil || v.Restores != 2 {
+		t.Errorf("got %+v, %v", v, err)
+	}
+}
+
+// Of two windows that apply one draft, one does.
+func TestApplyDraftAtOnce(t *testing.T) {
+	w := newWorld(t)
+	li := w.editor("li.na")
+	d := w.draft(li, gate.DraftOp{Step: gate.DraftSet, Entry: entry("192.0.2.0/24", "new")})
+	var through atomic.Int32
+	var done sync.WaitGroup
+	for range 4 {
+		done.Go(func() {
+			_, err := w.ApplyDraft(t.Context(), li, w.acme.ID, d.Revision, gate.EditOptions{})
+			_, conflict := errors.AsType[*gate.VersionConflict](err)
+			switch {
+			case err == nil:
+				through.Add(1)
+			case !conflict && !errors.Is(err, gate.ErrNotFound):
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	if got := through.Load(); got != 1 {
+		t.Errorf("%d windows applied one draft, want 1", got)
+	}
+	if l := w.list(); l.Base != 3 {
+		t.Errorf("the list has version %d, want 3", l.Base)
 	}
 }
 

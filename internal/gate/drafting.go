@@ -355,3 +355,22 @@ func (g *Gate) keepDraft(ctx context.Context, d *WorkingDraft, base *ListVersion
 	}
 	return g.store.RemoveDraft(ctx, d.Tenant, d.Admin, was)
 }
+
+// ApplyDraft makes the actor's draft of a revision the list. The errors to
+// expect are those of PutNetworks, ErrNotFound when there is no draft, and
+// ErrDraftChanged when it is of another revision by now. With an error the draft
+// stays, and without one it is gone.
+func (g *Gate) ApplyDraft(ctx context.Context, by Actor, tenant string, revision int64, o EditOptions) (*Edited, error) {
+	d, err := g.WorkingDraft(ctx, by, tenant)
+	if err != nil {
+		return nil, err
+	}
+	if d.Revision != revision {
+		return nil, ErrDraftChanged
+	}
+	e := d.Edit()
+	o.Accept = append(e.Accept, o.Accept...)
+	o.draft = d
+	e.EditOptions = o
+	return g.PutNetworks(ctx, by, e)
+}

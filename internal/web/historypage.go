@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -77,10 +78,31 @@ func (v *consoleView) versionRow(n *gate.ListVersion, newest int64) versionRow {
 		Version: n.Version, Current: n.Version == newest, At: v.moment(n.At), By: v.by(n.By), Reason: n.Reason, Mode: modePills[n.Mode],
 		Added: n.Added, Removed: n.Removed, Changed: n.Changed,
 	}
+	if n.Undoes > 0 && n.By == string(gate.ActorSystem) {
+		row.Notes = append(row.Notes, v.T("hist.undone_by_itself", "V", n.Undoes))
+	} else if n.Undoes > 0 {
+		row.Notes = append(row.Notes, v.T("hist.undoes", "V", n.Undoes))
+	}
+	if n.Restores > 0 {
+		row.Notes = append(row.Notes, v.T("hist.restores", "V", n.Restores))
+	}
+	if len(n.Accepted) > 0 {
+		words := make([]string, len(n.Accepted))
+		for i, word := range n.Accepted {
+			words[i] = v.T(acceptWords[word])
+		}
+		row.Notes = append(row.Notes, v.T("hist.accepted", "Words", strings.Join(words, v.comma)))
+	}
 	if n.Version > 1 {
 		row.Compare = v.Link(comparePath, "from", number(n.Version-1), "to", number(n.Version))
 	}
 	return row
+}
+
+// acceptWords say which safety checks were overridden.
+var acceptWords = map[string]string{
+	gate.AcceptWide: "hist.accept.wide", gate.AcceptFewAdmins: "hist.accept.few_admins",
+	gate.AcceptEnds: "hist.accept.ends", gate.AcceptOwnAddress: "hist.accept.own_address",
 }
 
 // by is who made a version; what no person did is said in words.
