@@ -301,6 +301,48 @@ func (g *Gate) AccessRequest(ctx context.Context, by Actor, tenant, id string) (
 	return r, nil
 }
 
+// AskEvidence is what is known of who asks, from the last 30 days.
+type AskEvidence struct {
+	Address Seen  // what came from the address, whoever it was
+	Admin   *Seen // what the admin did, from wherever; nil: the login is nobody's
+	Here    int64 // sign-ins of that admin from this address
+	Others  int   // other admins who signed in from this address
+}
+
+// AskEvidence collects what helps to answer a request.
+func (g *Gate) AskEvidence(ctx context.Context, by Actor, r *AccessRequest) (*AskEvidence, error) {
+	if err := by.may(r.Tenant, RoleOwner, RoleReviewer); err != nil {
+		return nil, err
+	}
+	here := Condition{Field: FieldAddress, Range: netip.PrefixFrom(r.Address, r.Address.BitLen())}
+	e := &AskEvidence{}
+	var err error
+	if e.Address, err = g.seenOf(ctx, r.Tenant, here); err != nil {
+		return nil, err
+	}
+	if r.Admin != "" {
+		admin, err := g.seenOf(ctx, r.Tenant, Condition{Field: FieldLogin, Value: r.Admin})
+		if err != nil {
+			return nil, err
+		}
+		e.Admin = &admin
+	}
+	signIns, err := g.store.GroupAttempts(ctx, AttemptFilter{
+		Tenant: r.Tenant, Since: g.now().Add(-usesSince), Where: []Condition{
+			here, {Field: FieldStage, Value: string(StageSignIn)},
+			{Field: FieldOutcome, Value: string(Allowed)}, {Field: FieldOutcome, Value: string(WouldBlock)},
+		},
+	}, GroupAdmin)
+	for _, group := range signIns {
+		if r.Admin != "" && CanonicalLogin(group.Key) == CanonicalLogin(r.Login) {
+			e.Here = group.Count
+		} else {
+			e.Others++
+		}
+	}
+	return e, err
+}
+
 // Answer is how a request is answered.
 type Answer struct {
 	For  time.Duration // 0: for good

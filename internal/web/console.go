@@ -22,6 +22,9 @@ import (
 // return errors as they come from package gate. networkspage.go is an example
 // with everything.
 var consolePages = []consolePage{
+	{path: "requests", nav: "nav.requests", roles: readerRoles, get: requestsPage},
+	{path: "requests/*/approve", roles: readerRoles, post: approvePage},
+	{path: "requests/*/decline", roles: readerRoles, post: declinePage},
 	{path: "", roles: everyRole, get: homePage},
 	{path: historyPath, roles: readerRoles, get: history},
 	{path: comparePath, roles: readerRoles, get: compareVersions},
