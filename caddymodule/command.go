@@ -43,7 +43,7 @@ With --json the output is JSON, with the names of the API.`,
   caddy sallyport tenant set acme --mode enforced
   caddy sallyport check acme 203.0.113.7`
 			group(cmd, demoCommand(), statusCommand(), tenantCommands(), adminCommands(), networkCommands(), checkCommand(),
-				attemptsCommand(), sessionCommands(), migrateCommand(), auditCommands())
+				attemptsCommand(), sessionCommands(), emergencyCommand(), migrateCommand(), auditCommands())
 			cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return report(cmd, usage("%w", err)) })
 		},
 	})
@@ -139,13 +139,27 @@ func exitWith(cmd *cobra.Command, status int) error {
 // explain says what is wrong and what to do about it.
 func explain(err error) string {
 	var conflict *gate.VersionConflict
+	var ends *gate.EndsError
+	var cover *gate.CoverError
 	switch {
 	case errors.Is(err, gate.ErrLocksEveryoneOut):
 		return err.Error() + ": add or enable an entry first, or set the mode to off or dry_run"
+	case errors.As(err, &ends):
+		return err.Error() + ": let one go on, or say --accept " + gate.AcceptEnds
+	case errors.As(err, &cover):
+		return fmt.Sprintf("%s (%s would not): keep their networks, or say --accept %s", err, strings.Join(loginsOf(cover.Losing), ", "), gate.AcceptFewAdmins)
 	case errors.As(err, &conflict):
 		return fmt.Sprintf("%s (version %d, not %d): look at it and try again", err, conflict.Current, conflict.Base)
 	}
 	return err.Error()
+}
+
+func loginsOf(admins []gate.AdminView) []string {
+	logins := make([]string, len(admins))
+	for i := range admins {
+		logins[i] = admins[i].Login
+	}
+	return logins
 }
 
 // missing turns an error of something that was named into one that says so.

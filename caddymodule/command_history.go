@@ -1,24 +1,29 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
 // versionView is a version of a list in JSON, without its entries.
 type versionView struct {
-	Version int64     `json:"version"`
-	Mode    gate.Mode `json:"mode"`
-	Time    *string   `json:"time"`
-	By      string    `json:"by"`
-	Reason  string    `json:"reason"`
-	Added   int       `json:"added"`
-	Removed int       `json:"removed"`
-	Changed int       `json:"changed"`
+	Version  int64     `json:"version"`
+	Mode     gate.Mode `json:"mode"`
+	Time     *string   `json:"time"`
+	By       string    `json:"by"`
+	Reason   string    `json:"reason"`
+	Accepted []string  `json:"accepted"`           // what the editor overrode
+	Undoes   int64     `json:"undoes,omitempty"`   // the version that this one undoes
+	Restores int64     `json:"restores,omitempty"` // the version whose entries these are
+	Added    int       `json:"added"`
+	Removed  int       `json:"removed"`
+	Changed  int       `json:"changed"`
 }
 
 func listVersions(c *call) error {
@@ -37,15 +42,28 @@ func listVersions(c *call) error {
 		}
 		views := make([]versionView, len(versions))
 		for i, v := range versions {
-			views[i] = versionView{v.Version, v.Mode, stampOrNull(v.At), v.By, v.Reason, v.Added, v.Removed, v.Changed}
+			views[i] = versionView{v.Version, v.Mode, stampOrNull(v.At), v.By, v.Reason, orEmpty(v.Accepted), v.Undoes, v.Restores, v.Added, v.Removed, v.Changed}
 		}
 		return c.print(items[versionView]{views}, func(w io.Writer) {
 			row(w, "VERSION", "TIME", "BY", "MODE", "ADDED", "REMOVED", "CHANGED", "REASON")
 			for _, v := range versions {
-				row(w, v.Version, stamp(v.At), v.By, v.Mode, v.Added, v.Removed, v.Changed, v.Reason)
+				row(w, v.Version, stamp(v.At), v.By, v.Mode, v.Added, v.Removed, v.Changed, whyVersion(&v))
 			}
 		})
 	})
+}
+
+// whyVersion is the reason of a version, or what else it came from, and what its
+// editor overrode.
+func whyVersion(v *gate.ListVersion) string {
+	why := v.Reason
+	if v.Undoes > 0 {
+		why = fmt.Sprintf("undoes version %d", v.Undoes)
+	}
+	if len(v.Accepted) > 0 {
+		why = strings.TrimSpace(why + " (accepted: " + strings.Join(v.Accepted, ", ") + ")")
+	}
+	return why
 }
 
 // limit reads --limit.
@@ -62,6 +80,12 @@ func restoreVersion(c *call) error {
 	if err != nil || version < 1 {
 		return usage("%q is not the number of a version", c.arg(1))
 	}
+	options, err := c.editOptions()
+	if err != nil {
+		return err
+	}
+	options.Accept = append(options.Accept, gate.AcceptWide) // it was said on purpose when the version was made
+	options.Reason = cmp.Or(options.Reason, fmt.Sprintf("restored version %d", version))
 	return c.with(func() error {
 		t, err := c.tenant(c.arg(0))
 		if err != nil {
@@ -71,18 +95,12 @@ func restoreVersion(c *call) error {
 		if err := missing(err, "version", c.arg(1), "network history "+t.Slug); err != nil {
 			return err
 		}
-		reason := c.text("reason")
-		if reason == "" {
-			reason = fmt.Sprintf("restored version %d", version)
-		}
 		view := &editView{}
-		done, err := c.edit(t.ID, func(now *gate.ListVersion, e *gate.Edit) {
-			e.Entries, e.Reason, e.Restores = gate.DraftsOf(old.Networks), reason, version
+		done, err := c.edit(t, options, func(now *gate.ListVersion, e *gate.Edit) {
+			e.Entries, e.Restores = gate.DraftsOf(old.Networks), version
 			for i := range e.Entries {
 				e.Entries[i].ID = "" // found by their ranges; those that are gone are made anew
 			}
-			// It was said on purpose when the version was made.
-			e.Accept = []string{gate.AcceptWide}
 			view.Added, view.Removed = difference(now.Networks, old.Networks)
 		})
 		if err != nil {
@@ -110,19 +128,18 @@ func difference(from, to []gate.Network) (added, removed int) {
 
 // edit replaces a tenant's list by what change makes of it, again from the
 // start when somebody else was faster.
-func (c *call) edit(tenant string, change func(now *gate.ListVersion, e *gate.Edit)) (*gate.Edited, error) {
+func (c *call) edit(t *gate.Tenant, o gate.EditOptions, change func(now *gate.ListVersion, e *gate.Edit)) (*gate.Edited, error) {
 	for tries := 0; ; tries++ {
-		now, err := c.Version(c.ctx(), c.by, tenant, 0)
+		now, err := c.Version(c.ctx(), c.by, t.ID, 0)
 		if err != nil {
 			return nil, err
 		}
-		e := gate.Edit{Tenant: tenant, Base: now.Version, Mode: now.Mode, Entries: gate.DraftsOf(now.Networks)}
-		e.Trusted = c.isTrusted
+		e := gate.Edit{Tenant: t.ID, Base: now.Version, Mode: now.Mode, Entries: gate.DraftsOf(now.Networks), EditOptions: o}
 		change(now, &e)
 		done, err := c.PutNetworks(c.ctx(), c.by, e)
 		if _, conflict := errors.AsType[*gate.VersionConflict](err); conflict && tries < 10 {
 			continue
 		}
-		return done, stored(err)
+		return done, c.waiting(stored(err), t)
 	}
 }

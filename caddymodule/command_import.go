@@ -40,8 +40,7 @@ text. Times without a zone are UTC.`
 	f.String("separator", "", "what parts the cells: comma, semicolon or tab (default: found out)")
 	f.String("encoding", "", "of the file: "+strings.Join(sheet.Charsets, ", ")+" (default: found out)")
 	f.Bool("replace", false, "these are the list, and what is not among them goes")
-	f.StringArray("accept", nil, `"wide": entries wider than /16 or IPv6 /32 are meant`)
-	f.String("reason", "", "why, for the history")
+	editFlags(cmd)
 	return cmd
 }
 
@@ -58,10 +57,9 @@ what the list admits now, as a matcher for servers without this gate.`
 }
 
 func importNetworks(c *call) error {
-	for _, word := range c.list("accept") {
-		if word != gate.AcceptWide {
-			return usage("--accept %q is unknown: there is wide", word)
-		}
+	options, err := c.editOptions()
+	if err != nil {
+		return err
 	}
 	if _, ok := sheet.Commas[c.text("separator")]; !ok && c.given("separator") {
 		return usage("--separator %q is unknown: there are comma, semicolon and tab", c.text("separator"))
@@ -81,7 +79,7 @@ func importNetworks(c *call) error {
 		if err != nil {
 			return err
 		}
-		return c.putImport(t, file)
+		return c.putImport(t, file, options)
 	})
 }
 
@@ -126,10 +124,10 @@ func (f importFile) unreadable() (bad []lineError) {
 	return bad
 }
 
-func (c *call) putImport(t *gate.Tenant, file importFile) error {
+func (c *call) putImport(t *gate.Tenant, file importFile, options gate.EditOptions) error {
 	var kept []gate.Draft
 	view := &editView{}
-	done, err := c.edit(t.ID, func(now *gate.ListVersion, e *gate.Edit) {
+	done, err := c.edit(t, options, func(now *gate.ListVersion, e *gate.Edit) {
 		if c.on("replace") {
 			e.Entries = nil
 		}
@@ -139,7 +137,6 @@ func (c *call) putImport(t *gate.Tenant, file importFile) error {
 		for _, r := range file {
 			e.Entries = append(e.Entries, r.Draft)
 		}
-		e.Accept, e.Reason = c.list("accept"), c.text("reason")
 	})
 	if err != nil {
 		return file.explain(err, c.arg(1), kept)

@@ -21,14 +21,18 @@ func networkCommands() *cobra.Command {
 
 	restore := onStore(leaf("restore TENANT VERSION", "Put the entries of an earlier version back, as a new version", restoreVersion))
 	restore.Long = `Puts the entries of an earlier version back as a new version. The mode stays as
-it is now: an old list must not switch the gate off by the way.`
-	restore.Flags().String("reason", "", "why, for the history (default: which version was restored)")
+it is now: an old list must not switch the gate off by the way. Without --reason
+the history says which version was restored.`
+	editFlags(restore)
 
-	return group(&cobra.Command{Use: "network", Short: "The lists of allowed IP ranges"},
+	remove := onStore(leaf("remove TENANT RANGE|ID", "Remove an entry; sessions from there end within a second", removeNetwork))
+	editFlags(remove)
+
+	return group(&cobra.Command{Use: "network", Short: "The lists of allowed IP ranges"}, append([]*cobra.Command{
 		addNetworkCommand(),
 		onStore(leaf("list TENANT", "List the entries, with their use in the last 30 days", listNetworks)),
-		onStore(leaf("remove TENANT RANGE|ID", "Remove an entry; sessions from there end within a second", removeNetwork)),
-		importCommand(), exportCommand(), history, restore)
+		remove, importCommand(), exportCommand(), history, restore,
+	}, pendingCommands()...)...)
 }
 
 func addNetworkCommand() *cobra.Command {
@@ -48,7 +52,7 @@ in; before, every entry admits to the sign-in page.`
 	f.StringArray("role", nil, "counts only for owner, reviewer or member; may be repeated")
 	f.StringArray("admin", nil, "counts only for this login; may be repeated")
 	f.Bool("disabled", false, "switched off for now")
-	f.StringArray("accept", nil, `"wide": an entry wider than /16 or IPv6 /32 is meant`)
+	editFlags(add)
 	return add
 }
 
@@ -90,7 +94,7 @@ type warningView struct {
 // editView is what came of an edit, in JSON.
 type editView struct {
 	Version  int64         `json:"version"`
-	Pending  any           `json:"pending"` // always null: an edit is in force at once
+	Pending  *pendingView  `json:"pending"`
 	Entry    *networkView  `json:"entry,omitempty"`
 	Added    int           `json:"added"`
 	Removed  int           `json:"removed"`
@@ -100,6 +104,7 @@ type editView struct {
 func (v *editView) print(c *call, sentence string) error {
 	return c.print(v, func(w io.Writer) {
 		line(w, "%s The list has version %d now.", sentence, v.Version)
+		v.Pending.print(w, c.arg(0))
 		for _, warning := range v.Warnings {
 			line(w, "Note: %s", warning.Text)
 		}
@@ -114,13 +119,10 @@ func addNetwork(c *call) error {
 	for _, role := range c.list("role") {
 		d.Roles = append(d.Roles, gate.Role(role))
 	}
-	accept := c.list("accept")
-	for _, word := range accept {
-		if word != gate.AcceptWide {
-			return usage("--accept %q is unknown: there is wide", word)
-		}
+	options, err := c.editOptions()
+	if err != nil {
+		return err
 	}
-	var err error
 	if d.NotBefore, err = c.moment("not-before", 1); err != nil {
 		return err
 	}
@@ -135,8 +137,8 @@ func addNetwork(c *call) error {
 		if err != nil {
 			return err
 		}
-		done, err := c.AddNetwork(c.ctx(), c.by, t.ID, d, gate.EditOptions{Accept: accept, Trusted: c.isTrusted})
-		if err = plainFields(stored(err)); err != nil {
+		done, err := c.AddNetwork(c.ctx(), c.by, t.ID, d, options)
+		if err = plainFields(c.waiting(stored(err), t)); err != nil {
 			return err
 		}
 		r, _, _ := cidr.Parse(d.Range)
@@ -151,7 +153,7 @@ func addNetwork(c *call) error {
 // of shows an edit with the warnings about the entries that it is about:
 // named says which, and what is put before the name of their field.
 func (v *editView) of(done *gate.Edited, named func(i int) (prefix string, about bool)) *editView {
-	v.Version, v.Warnings = done.Version, []warningView{}
+	v.Version, v.Pending, v.Warnings = done.Version, viewPending(done.Pending), []warningView{}
 	for _, w := range done.Warnings {
 		i, field, ok := entryField(w.Field)
 		prefix, about := named(i)
@@ -200,13 +202,17 @@ func howToAccept(f gate.FieldError) string {
 }
 
 func removeNetwork(c *call) error {
+	options, err := c.editOptions()
+	if err != nil {
+		return err
+	}
 	return c.with(func() error {
 		t, err := c.tenant(c.arg(0))
 		if err != nil {
 			return err
 		}
-		done, err := c.RemoveNetwork(c.ctx(), c.by, t.ID, c.arg(1), gate.EditOptions{})
-		if err := missing(err, "entry", c.arg(1), "network list "+t.Slug); err != nil {
+		done, err := c.RemoveNetwork(c.ctx(), c.by, t.ID, c.arg(1), options)
+		if err := missing(c.waiting(err, t), "entry", c.arg(1), "network list "+t.Slug); err != nil {
 			return err
 		}
 		view := &editView{Removed: 1}
@@ -217,10 +223,10 @@ func removeNetwork(c *call) error {
 
 // listView is a tenant's list in JSON, as the API shows it.
 type listView struct {
-	Version int64      `json:"version"`
-	Mode    gate.Mode  `json:"mode"`
-	Entries []usedView `json:"entries"`
-	Pending any        `json:"pending"` // always null: an edit is in force at once
+	Version int64        `json:"version"`
+	Mode    gate.Mode    `json:"mode"`
+	Entries []usedView   `json:"entries"`
+	Pending *pendingView `json:"pending"`
 }
 
 type usedView struct {
@@ -243,13 +249,14 @@ func listNetworks(c *call) error {
 		if err != nil {
 			return err
 		}
-		view := listView{Version: list.Version, Mode: list.Mode, Entries: []usedView{}}
+		view := listView{Version: list.Version, Mode: list.Mode, Pending: viewPending(list.Pending), Entries: []usedView{}}
 		for i := range list.Entries {
 			e := &list.Entries[i]
 			view.Entries = append(view.Entries, usedView{viewNetwork(&e.Network), stampOrNull(e.LastUsed), e.Uses30d})
 		}
 		return c.print(view, func(w io.Writer) {
 			line(w, "%s: mode %s, version %d, %d entries", t.Slug, list.Mode, list.Version, len(list.Entries))
+			view.Pending.print(w, t.Slug)
 			row(w, "RANGE", "LABEL", "STATE", "FOR", "OWNER", "USES 30D", "LAST USED", "ID")
 			for i := range list.Entries {
 				e := &list.Entries[i]

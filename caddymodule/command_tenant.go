@@ -23,7 +23,8 @@ network is added.`
 
 	set := onStore(leaf("set TENANT", "Change name, hosts or mode of a tenant", setTenant))
 	set.Long = `Changes what is named. --host replaces all hosts of the tenant, --add-host and
---remove-host change single ones. A list that would admit nobody is not enforced.`
+--remove-host change single ones. Changing the mode is an edit of the list, with
+the same guards: one that would admit no owner is not enforced.`
 	set.Example = `  caddy sallyport tenant set acme --mode enforced
   caddy sallyport tenant set acme --add-host console.acme.example`
 	set.Flags().String("name", "", "name as people write it")
@@ -31,6 +32,7 @@ network is added.`
 	set.Flags().StringArray("add-host", nil, "another host name; may be repeated")
 	set.Flags().StringArray("remove-host", nil, "host name to take away; may be repeated")
 	set.Flags().String("mode", "", "off, dry_run or enforced")
+	editFlags(set)
 
 	remove := onStore(leaf("remove TENANT", "Remove a tenant with its people, list and sessions", removeTenant))
 	remove.Long = `Removes a tenant with its people, its list and their sessions. Its attempts and
@@ -45,17 +47,18 @@ its change log stay until their retention ends.`
 
 // tenantView is a tenant in JSON.
 type tenantView struct {
-	ID      string    `json:"id"`
-	Slug    string    `json:"slug"`
-	Name    string    `json:"name"`
-	Hosts   []string  `json:"hosts"`
-	Mode    gate.Mode `json:"mode"`
-	Version int64     `json:"version"` // of the list
-	Created *string   `json:"created"`
+	ID      string       `json:"id"`
+	Slug    string       `json:"slug"`
+	Name    string       `json:"name"`
+	Hosts   []string     `json:"hosts"`
+	Mode    gate.Mode    `json:"mode"`
+	Version int64        `json:"version"` // of the list
+	Pending *pendingView `json:"pending"` // the change of the list that waits to be confirmed
+	Created *string      `json:"created"`
 }
 
-func viewTenant(t *gate.Tenant) tenantView {
-	return tenantView{ID: t.ID, Slug: t.Slug, Name: t.Name, Hosts: orEmpty(t.Hosts), Mode: t.Mode, Version: t.Version, Created: stampOrNull(t.Created)}
+func (c *call) viewTenant(t *gate.Tenant) tenantView {
+	return tenantView{ID: t.ID, Slug: t.Slug, Name: t.Name, Hosts: orEmpty(t.Hosts), Mode: t.Mode, Version: t.Version, Pending: viewPending(c.Pending(t.ID)), Created: stampOrNull(t.Created)}
 }
 
 func addTenant(c *call) error {
@@ -66,7 +69,7 @@ func addTenant(c *call) error {
 		if err := taken(stored(err), "a tenant with this short name or one of its hosts"); err != nil {
 			return err
 		}
-		return c.print(viewTenant(t), func(w io.Writer) {
+		return c.print(c.viewTenant(t), func(w io.Writer) {
 			line(w, "Added the tenant %s (%s), mode %s.", t.Slug, t.Name, t.Mode)
 			if t.Mode == gate.ModeEnforced {
 				line(w, "Its list is empty, so nobody gets in: add a network with 'caddy sallyport network add %s …'.", t.Slug)
@@ -83,7 +86,7 @@ func listTenants(c *call) error {
 		}
 		views := make([]tenantView, len(tenants))
 		for i := range tenants {
-			views[i] = viewTenant(&tenants[i])
+			views[i] = c.viewTenant(&tenants[i])
 		}
 		return c.print(items[tenantView]{views}, func(w io.Writer) {
 			row(w, "TENANT", "NAME", "MODE", "LIST", "HOSTS")
@@ -105,7 +108,7 @@ func showTenant(c *call) error {
 }
 
 func (c *call) showTenant(t *gate.Tenant) error {
-	return c.print(viewTenant(t), func(w io.Writer) {
+	return c.print(c.viewTenant(t), func(w io.Writer) {
 		row(w, "tenant", t.Slug)
 		row(w, "name", t.Name)
 		row(w, "hosts", strings.Join(t.Hosts, " "))
@@ -113,6 +116,7 @@ func (c *call) showTenant(t *gate.Tenant) error {
 		row(w, "list version", t.Version)
 		row(w, "created", stamp(t.Created))
 		row(w, "id", t.ID)
+		viewPending(c.Pending(t.ID)).print(w, t.Slug)
 	})
 }
 
@@ -123,13 +127,19 @@ func setTenant(c *call) error {
 		return usage("--host replaces all hosts: give it, or --add-host and --remove-host")
 	case !single && !c.given("host") && !c.given("name") && !c.given("mode"):
 		return usage("there is nothing to change: give --name, --mode, --host, --add-host or --remove-host")
+	case !c.given("mode") && (c.given("reason") || c.given("confirm-within") || c.given("accept")):
+		return usage("--reason, --confirm-within and --accept belong to --mode")
+	}
+	options, err := c.editOptions()
+	if err != nil {
+		return err
 	}
 	return c.with(func() error {
 		t, err := c.tenant(c.arg(0))
 		if err != nil {
 			return err
 		}
-		patch := gate.TenantPatch{Name: ifGiven(c, "name", c.text("name")), Mode: ifGiven(c, "mode", gate.Mode(c.text("mode")))}
+		patch := gate.TenantPatch{Name: ifGiven(c, "name", c.text("name")), Mode: ifGiven(c, "mode", gate.Mode(c.text("mode"))), Edit: options}
 		switch {
 		case c.given("host"):
 			patch.Hosts = c.list("host")
@@ -138,9 +148,10 @@ func setTenant(c *call) error {
 				return err
 			}
 		}
+		before := t
 		t, err = c.SetTenant(c.ctx(), c.by, t.Slug, patch)
 		if err := taken(stored(err), "a tenant with one of these hosts"); err != nil {
-			return err
+			return c.waiting(err, before)
 		}
 		return c.showTenant(t)
 	})

@@ -180,7 +180,7 @@ func (v *visit) web() web.Visit { return web.Visit{Request: &v.q, Decision: &v.d
 
 // record notes requests that pass although the list does not have them.
 func (v *visit) record() {
-	if v.dec.Outcome == gate.WouldBlock || v.dec.Pass == gate.ByOperatorNetwork {
+	if v.dec.Outcome == gate.WouldBlock || v.dec.Pass == gate.ByOperatorNetwork || v.dec.Pass == gate.ByEmergency {
 		v.reference = v.door.Record(&v.q, &v.dec)
 	}
 }

@@ -95,7 +95,7 @@ func TestHygiene(t *testing.T) {
 			w := newWorld(t)
 			li := w.member("li.na", gate.RoleOwner)
 			e := w.list()
-			e.Mode, e.Entries, e.Accept = gate.ModeEnforced, tt.entries, []string{gate.AcceptWide}
+			e.Mode, e.Entries, e.Accept = gate.ModeEnforced, tt.entries, []string{gate.AcceptWide, gate.AcceptEnds}
 			if _, err := w.PutNetworks(t.Context(), command, e); err != nil {
 				t.Fatal(err)
 			}

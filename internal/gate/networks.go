@@ -23,6 +23,7 @@ type Entry struct {
 type List struct {
 	Version int64
 	Mode    Mode
+	Pending *Pending // the change that waits to be confirmed; nil: none
 	Entries []Entry
 }
 
@@ -31,7 +32,7 @@ func (g *Gate) Networks(ctx context.Context, by Actor, tenant string) (*List, er
 	if err := by.may(tenant, RoleOwner, RoleReviewer); err != nil {
 		return nil, err
 	}
-	v, err := g.store.List(ctx, tenant, 0)
+	v, err := g.store.LoadTenant(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +40,7 @@ func (g *Gate) Networks(ctx context.Context, by Actor, tenant string) (*List, er
 	if err != nil {
 		return nil, err
 	}
-	list := &List{Version: v.Version, Mode: v.Mode, Entries: make([]Entry, len(v.Networks))}
+	list := &List{Version: v.Tenant.Version, Mode: v.Tenant.Mode, Pending: v.Pending, Entries: make([]Entry, len(v.Networks))}
 	for i, n := range v.Networks {
 		list.Entries[i].Network = n
 	}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -56,13 +55,13 @@ func (e *writtenEntry) draft(at string, bad *[]fieldProblem) gate.Draft {
 // editedJSON is what came of an edit.
 type editedJSON struct {
 	Version  int64          `json:"version"`
-	Pending  any            `json:"pending"`
+	Pending  *pendingJSON   `json:"pending"`
 	Entry    *networkJSON   `json:"entry,omitempty"` // the one that was added
 	Warnings []fieldProblem `json:"warnings"`
 }
 
 func showEdited(e *gate.Edited) editedJSON {
-	return editedJSON{Version: e.Version, Warnings: showWarnings(e.Warnings)}
+	return editedJSON{Version: e.Version, Pending: showPending(e.Pending), Warnings: showWarnings(e.Warnings)}
 }
 
 func showWarnings(warnings []gate.Warning) []fieldProblem {
@@ -74,17 +73,15 @@ func showWarnings(warnings []gate.Warning) []fieldProblem {
 }
 
 type putNetworksJSON struct {
-	BaseVersion   *int64         `json:"base_version"`
-	Mode          *gate.Mode     `json:"mode"`
-	Entries       []writtenEntry `json:"entries"`
-	Reason        string         `json:"reason"`
-	ConfirmWithin given          `json:"confirm_within"`
-	Accept        []string       `json:"accept"`
+	BaseVersion *int64         `json:"base_version"`
+	Mode        *gate.Mode     `json:"mode"`
+	Entries     []writtenEntry `json:"entries"`
+	optionsJSON
 }
 
 // edit turns the body into an edit. Version, mode and entries have to be
 // there: a list that was forgotten is not an empty one.
-func (b *putNetworksJSON) edit() (gate.Edit, error) {
+func (b *putNetworksJSON) edit(c *call) (gate.Edit, error) {
 	var bad []fieldProblem
 	for _, f := range []struct {
 		name    string
@@ -94,11 +91,7 @@ func (b *putNetworksJSON) edit() (gate.Edit, error) {
 			bad = append(bad, fieldProblem{f.name, "required", "this field has to be there"})
 		}
 	}
-	if bool(b.ConfirmWithin) {
-		bad = append(bad, fieldProblem{"confirm_within", "not_available", "changes that undo themselves are not available yet: leave the field away, and the change takes effect at once"})
-	}
-	checkAccept(b.Accept, &bad)
-	e := gate.Edit{EditOptions: gate.EditOptions{Reason: b.Reason, Accept: b.Accept}, Entries: make([]gate.Draft, len(b.Entries))}
+	e := gate.Edit{Tenant: c.tenant, Entries: make([]gate.Draft, len(b.Entries)), EditOptions: b.options(c, &bad)}
 	for i := range b.Entries {
 		e.Entries[i] = b.Entries[i].draft(fmt.Sprintf("entries[%d].", i), &bad)
 	}
@@ -109,25 +102,15 @@ func (b *putNetworksJSON) edit() (gate.Edit, error) {
 	return e, nil
 }
 
-// checkAccept refuses words that mean nothing: whoever says one expects it to.
-func checkAccept(accept []string, bad *[]fieldProblem) {
-	for i, word := range accept {
-		if word != gate.AcceptWide {
-			*bad = append(*bad, fieldProblem{fmt.Sprintf("accept[%d]", i), "unknown", "all that can be accepted is " + gate.AcceptWide})
-		}
-	}
-}
-
 func putNetworks(c *call) (any, error) {
 	var body putNetworksJSON
 	if err := c.read(&body); err != nil {
 		return nil, err
 	}
-	e, err := body.edit()
+	e, err := body.edit(c)
 	if err != nil {
 		return nil, err
 	}
-	e.Tenant, e.Trusted = c.tenant, c.h.door.Source.Trusted
 	done, err := c.h.door.PutNetworks(c.Context(), c.actor, e)
 	if err != nil {
 		return nil, c.conflicting(err)
@@ -135,41 +118,25 @@ func putNetworks(c *call) (any, error) {
 	return showEdited(done), nil
 }
 
-// conflicting returns the error of an edit: where it was made from an older
-// version, with the newest one.
-func (c *call) conflicting(err error) error {
-	if _, ok := errors.AsType[*gate.VersionConflict](err); !ok {
-		return err
-	}
-	theirs, readErr := getNetworks(c)
-	if readErr != nil {
-		return readErr
-	}
-	p := c.h.errorProblem(err)
-	p.Theirs = theirs
-	return p
-}
-
 func postEntry(c *call) (any, error) {
 	var body struct {
 		writtenEntry
-		Accept []string `json:"accept"`
+		optionsJSON
 	}
 	if err := c.read(&body); err != nil {
 		return nil, err
 	}
 	var bad []fieldProblem
-	draft := body.draft("", &bad)
-	checkAccept(body.Accept, &bad)
+	draft, options := body.draft("", &bad), body.options(c, &bad)
 	if body.ID != "" {
 		bad = append(bad, fieldProblem{"id", "not_allowed", "a new entry gets its id here: leave it away"})
 	}
 	if len(bad) > 0 {
 		return nil, invalid.problem("nothing was changed", bad...)
 	}
-	done, err := c.h.door.AddNetwork(c.Context(), c.actor, c.tenant, draft, gate.EditOptions{Accept: body.Accept, Trusted: c.h.door.Source.Trusted})
+	done, err := c.h.door.AddNetwork(c.Context(), c.actor, c.tenant, draft, options)
 	if err != nil {
-		return nil, c.ofEntry(err)
+		return nil, c.ofEntry(c.conflicting(err))
 	}
 	return showAdded(done), nil
 }
@@ -197,7 +164,7 @@ func (c *call) ofEntry(err error) error {
 func showAdded(done *gate.Edited) editedJSON {
 	last := len(done.Entries) - 1
 	entry, at := showNetwork(&done.Entries[last]), fmt.Sprintf("entries[%d].", last)
-	out := editedJSON{Version: done.Version, Entry: &entry, Warnings: []fieldProblem{}}
+	out := editedJSON{Version: done.Version, Pending: showPending(done.Pending), Entry: &entry, Warnings: []fieldProblem{}}
 	for _, w := range done.Warnings {
 		if field, ok := strings.CutPrefix(w.Field, at); ok {
 			out.Warnings = append(out.Warnings, fieldProblem{field, w.Code, w.Text})
@@ -207,9 +174,14 @@ func showAdded(done *gate.Edited) editedJSON {
 }
 
 func deleteEntry(c *call) (any, error) {
-	done, err := c.h.door.RemoveNetwork(c.Context(), c.actor, c.tenant, c.arg, gate.EditOptions{})
-	if err != nil {
+	written := c.query.options()
+	options := written.options(c, &c.query.bad)
+	if err := c.query.err(); err != nil {
 		return nil, err
 	}
-	return editedJSON{Version: done.Version, Warnings: []fieldProblem{}}, nil
+	done, err := c.h.door.RemoveNetwork(c.Context(), c.actor, c.tenant, c.arg, options)
+	if err != nil {
+		return nil, c.conflicting(err)
+	}
+	return editedJSON{Version: done.Version, Pending: showPending(done.Pending), Warnings: []fieldProblem{}}, nil
 }

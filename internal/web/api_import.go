@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport-gate/sallyport/internal/sheet"
 )
 
-var importParams = []string{"mode", "base_version", "label", "separator", "encoding", "accept", "apply", "reason"}
+var importParams = append([]string{"mode", "base_version", "label", "separator", "encoding", "apply"}, optionParams...)
 
 // Ways in which entries are imported.
 const (
@@ -33,6 +33,7 @@ type importJSON struct {
 	Counts    map[gate.Fate]int `json:"counts"` // all fates, also of which there are none
 	Rows      []importedRowJSON `json:"rows"`
 	Errors    []fieldProblem    `json:"errors"` // what no row is wrong with by itself
+	Pending   *pendingJSON      `json:"pending"`
 }
 
 type importedRowJSON struct {
@@ -80,10 +81,6 @@ func (q *query) importQuery() importQuery {
 	if text, ok := q.values["encoding"]; ok && !slices.Contains(sheet.Charsets, text) {
 		q.note("encoding", "unknown", "write one of %s", strings.Join(sheet.Charsets, ", "))
 	}
-	in.Reason = q.values["reason"]
-	if text, ok := q.values["accept"]; ok {
-		in.Accept = strings.Split(text, ",")
-	}
 	if in.apply && in.Replace && in.Base == 0 {
 		q.note("base_version", "required", "say which version is replaced, as you read it")
 	}
@@ -115,7 +112,8 @@ func (q *query) word(name string, words ...string) string {
 
 func postImport(c *call) (any, error) {
 	in := c.query.importQuery()
-	checkAccept(in.Accept, &c.query.bad)
+	options := c.query.options()
+	in.EditOptions = options.options(c, &c.query.bad)
 	if err := c.query.err(); err != nil {
 		return nil, err
 	}
@@ -130,7 +128,7 @@ func postImport(c *call) (any, error) {
 	if wrong, ok := errors.AsType[*sheet.Error](err); ok {
 		return nil, invalid.problem("nothing was changed", fieldProblem{"file", wrong.Code, wrong.Error()})
 	}
-	in.Tenant, in.Trusted = c.tenant, c.h.door.Source.Trusted
+	in.Tenant = c.tenant
 	for i := range rows {
 		in.Entries = append(in.Entries, rows[i].Draft)
 	}
@@ -149,7 +147,7 @@ func postImport(c *call) (any, error) {
 	if err != nil {
 		return nil, c.conflicting(err)
 	}
-	out.Applied, out.Version = true, done.Version
+	out.Applied, out.Version, out.Pending = true, done.Version, showPending(done.Pending)
 	return out, nil
 }
 

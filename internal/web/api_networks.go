@@ -51,13 +51,12 @@ type entryJSON struct {
 	Uses30d  int64     `json:"uses_30d"`
 }
 
-// listJSON is a tenant's list. An edit is in force before it is answered, so
-// nothing is ever pending.
+// listJSON is a tenant's list, and the change of it that waits to be confirmed.
 type listJSON struct {
-	Version int64       `json:"version"`
-	Mode    gate.Mode   `json:"mode"`
-	Entries []entryJSON `json:"entries"`
-	Pending any         `json:"pending"`
+	Version int64        `json:"version"`
+	Mode    gate.Mode    `json:"mode"`
+	Entries []entryJSON  `json:"entries"`
+	Pending *pendingJSON `json:"pending"`
 }
 
 func getNetworks(c *call) (any, error) {
@@ -65,7 +64,7 @@ func getNetworks(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := listJSON{Version: l.Version, Mode: l.Mode, Entries: make([]entryJSON, len(l.Entries))}
+	out := listJSON{Version: l.Version, Mode: l.Mode, Pending: showPending(l.Pending), Entries: make([]entryJSON, len(l.Entries))}
 	for i := range l.Entries {
 		e := &l.Entries[i]
 		out.Entries[i] = entryJSON{showNetwork(&e.Network), timestamp(e.LastUsed), e.Uses30d}
@@ -130,20 +129,24 @@ func (q *query) address(name string) netip.Addr {
 
 // versionJSON is one version of a list: who, when, why and what.
 type versionJSON struct {
-	Version int64         `json:"version"`
-	Mode    gate.Mode     `json:"mode"`
-	Time    timestamp     `json:"time"`
-	By      string        `json:"by"`
-	Reason  string        `json:"reason"`
-	Added   int           `json:"added"`
-	Removed int           `json:"removed"`
-	Changed int           `json:"changed"`
-	Entries []networkJSON `json:"entries,omitzero"` // only where one version is asked for
+	Version  int64         `json:"version"`
+	Mode     gate.Mode     `json:"mode"`
+	Time     timestamp     `json:"time"`
+	By       string        `json:"by"`
+	Reason   string        `json:"reason"`
+	Accepted []string      `json:"accepted"`           // what the editor overrode
+	Undoes   int64         `json:"undoes,omitempty"`   // the version that this one undoes
+	Restores int64         `json:"restores,omitempty"` // the version whose entries these are
+	Added    int           `json:"added"`
+	Removed  int           `json:"removed"`
+	Changed  int           `json:"changed"`
+	Entries  []networkJSON `json:"entries,omitzero"` // only where one version is asked for
 }
 
 func showVersion(v *gate.ListVersion) versionJSON {
 	return versionJSON{
 		Version: v.Version, Mode: v.Mode, Time: timestamp(v.At), By: v.By, Reason: v.Reason,
+		Accepted: append([]string{}, v.Accepted...), Undoes: v.Undoes, Restores: v.Restores,
 		Added: v.Added, Removed: v.Removed, Changed: v.Changed,
 	}
 }

@@ -138,11 +138,10 @@ func postReview(c *call) (any, error) {
 	if err := c.read(&body); err != nil {
 		return nil, err
 	}
-	e, err := body.edit()
+	e, err := body.edit(c)
 	if err != nil {
 		return nil, err
 	}
-	e.Tenant, e.Trusted = c.tenant, c.h.door.Source.Trusted
 	r, err := c.h.door.Review(c.Context(), c.actor, e)
 	if err != nil {
 		return nil, c.conflicting(err)

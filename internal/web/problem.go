@@ -22,7 +22,10 @@ type problem struct {
 	Reason    gate.Reason    `json:"reason,omitempty"`
 	Reference string         `json:"reference,omitempty"`
 	Errors    []fieldProblem `json:"errors,omitempty"`
-	Theirs    any            `json:"theirs,omitempty"` // of version_conflict: the list as it is now; of request_waiting: the request
+	// Of version_conflict the list as it is now, of request_waiting the request.
+	Theirs  any `json:"theirs,omitempty"`
+	Pending any `json:"pending,omitempty"` // of change_pending: the change that waits
+	Guard   any `json:"guard,omitempty"`   // of would_…: more about it
 
 	RetryAfter int64 `json:"-"` // seconds, for the header; 0: none
 }
@@ -63,6 +66,10 @@ var (
 	versionConflict  = kind{"version_conflict", http.StatusConflict, "The list was changed by somebody else"}
 	locksYouOut      = kind{"would_lock_you_out", http.StatusConflict, "The list would lock you out"}
 	locksEveryoneOut = kind{"would_lock_everyone_out", http.StatusConflict, "The list would lock everyone out"}
+	cutsOffAdmins    = kind{"would_cut_off_admins", http.StatusConflict, "Too few admins would keep their network"}
+	changePending    = kind{"change_pending", http.StatusConflict, "Another change waits to be confirmed"}
+	nothingPending   = kind{"nothing_pending", http.StatusConflict, "No such change waits to be confirmed"}
+	notAdmitted      = kind{"not_admitted", http.StatusConflict, "The new list does not admit you here"}
 	exists           = kind{"exists", http.StatusConflict, "It exists already"}
 	changed          = kind{"changed", http.StatusConflict, "It was changed by somebody else"}
 	draftChanged     = kind{"draft_changed", http.StatusConflict, "The draft was changed after you looked at it"}
@@ -160,12 +167,15 @@ var sentinels = []struct {
 	{gate.ErrNotYetInForce, notYetInForce, "the change is stored and will be in force when the store answers again: look before you repeat it"},
 	{gate.ErrNotFound, notFound, "there is nothing by this name"},
 	{gate.ErrForbidden, forbidden, "ask somebody with another role"},
-	{gate.ErrLocksYouOut, locksYouOut, "the new list does not contain your own address: add the network that you are in"},
-	{gate.ErrLocksEveryoneOut, locksEveryoneOut, "the list would be enforced with no entry in force: enable one, or set the mode to dry_run or off"},
+	{gate.ErrLocksEveryoneOut, locksEveryoneOut, "the list would be enforced with no entry in force that lets an owner in: enable one, or set the mode to dry_run or off"},
+	{gate.ErrChangePending, changePending, "keep it or undo it first"},
+	{gate.ErrNothingPending, nothingPending, "it was confirmed or undone, or its time is over: look at the list"},
+	{gate.ErrNotAdmitted, notAdmitted, "confirm from a network that the new list has, or undo the change"},
 	{gate.ErrExists, exists, "take another name"},
 	{gate.ErrChanged, changed, "read it again, then repeat your change"},
 	{gate.ErrDraftChanged, draftChanged, "review it again, then apply it"},
 	{gate.ErrNoDraft, forbidden, "only an admin who is signed in has a draft: send the whole list instead"},
+	{gate.ErrLastAdmittedOwner, lastOwner, "the list lets no other owner in: add an entry that counts for one first"},
 	{gate.ErrLastOwner, lastOwner, "make somebody else owner first"},
 	{gate.ErrAskAgain, requestWaiting, "wait for its answer: theirs is the request"},
 	{gate.ErrAskNotNeeded, requestNotNeeded, "no request is needed: sign in"},
@@ -201,6 +211,9 @@ func (h *Handler) errorProblem(err error) problem {
 	if e, ok := errors.AsType[*auth.WeakPasswordError](err); ok {
 		return invalid.problem("nothing was changed", fieldProblem{"password", e.Code, e.Error()})
 	}
+	if p, ok := guardProblem(err); ok {
+		return p
+	}
 	for _, s := range sentinels {
 		if errors.Is(err, s.err) {
 			return s.kind.problem(s.detail)
@@ -215,7 +228,7 @@ func (h *Handler) errorProblem(err error) problem {
 func (p problem) body() ([]byte, error) {
 	a, ok := refusalAnswers[p.Reason]
 	same := ok && p.Type == a.problem.Type && p.Title == a.problem.Title && p.Status == a.problem.Status && p.Detail == a.problem.Detail
-	if !same || p.Errors != nil || p.Theirs != nil || p.Reference == "" {
+	if !same || p.Errors != nil || p.Theirs != nil || p.Pending != nil || p.Guard != nil || p.Reference == "" {
 		return json.Marshal(p)
 	}
 	// No reference has a sign that JSON escapes: they are the gate's own.

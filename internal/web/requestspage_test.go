@@ -57,7 +57,7 @@ func TestRequestsPage(t *testing.T) {
 	s.visitorFrom("198.51.100.7").get(loginPath).shows(t, http.StatusOK, english.T("login.title", "Tenant", "Acme"))
 	s.visitorFrom("198.51.100.8").blocked(t)
 	for _, l := range languages {
-		answered := owner.get(page + "?lang=" + l.Lang).shows(t, http.StatusOK, l.T("requests.title"))
+		answered := owner.get(page+"?lang="+l.Lang).shows(t, http.StatusOK, l.T("requests.title"))
 		rows := 0
 		for n := range answered.Descendants() {
 			if n.Type == html.ElementNode && n.Data == "tr" {
