@@ -29,6 +29,7 @@ var consolePages = []consolePage{
 	{path: historyPath, roles: readerRoles, get: history},
 	{path: comparePath, roles: readerRoles, get: compareVersions},
 	{path: restorePath, roles: ownerRoles, get: restoreQuestion, post: restoreVersion},
+	{path: reviewPath, roles: ownerRoles, get: reviewPage, post: applyReview},
 	{path: draftPath, roles: ownerRoles, get: draftPage, post: revertInDraft},
 	{path: draftPath + "/*", roles: readerRoles, get: othersDraftPage},
 	{path: discardPath, roles: ownerRoles, get: discardQuestion, post: discardDraft},
