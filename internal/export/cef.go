@@ -61,10 +61,6 @@ func cefSeverity(it *item) string {
 type extension struct{ key, value string }
 
 func cefExtensions(it *item) []extension {
-	outcome := "failure"
-	if passed(it) {
-		outcome = "success"
-	}
 	v4, v6, network := "", "", ""
 	switch ip := oneAddress(it); {
 	case ip == "":
@@ -81,7 +77,7 @@ func cefExtensions(it *item) []extension {
 		{"cnt", strconv.FormatInt(it.Count, 10)},
 		{"externalId", it.Reference},
 		{"act", string(it.Outcome)},
-		{"outcome", outcome},
+		{"outcome", success(it)},
 		{"reason", string(it.Reason)},
 		{"src", v4},
 		{"dhost", it.Host},

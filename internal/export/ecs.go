@@ -18,152 +18,92 @@ const ecsVersion = "9.0.0"
 // https://www.elastic.co/docs/reference/ecs/ecs-field-reference
 type ecs struct{}
 
-type object map[string]any
-
-// set sets a field unless there is nothing to say.
-func (o object) set(name string, value any) {
-	switch v := value.(type) {
-	case string:
-		if v == "" {
-			return
-		}
-	case int64:
-		if v == 0 {
-			return
-		}
-	case object:
-		if len(v) == 0 {
-			return
-		}
-	}
-	o[name] = value
-}
-
 func (ecs) begin(b []byte) []byte { return b }
 
 func (ecs) add(b []byte, it *item) ([]byte, error) {
-	event := object{
-		"@timestamp": Time(it.FirstTime),
-		"ecs":        object{"version": ecsVersion},
-		"message":    summary(it),
-		"event":      ecsEvent(it),
-		"observer":   object{"vendor": product, "product": product, "type": "gateway", "version": version, "name": it.Node},
-		"sallyport":  ecsOwn(it),
-	}
-	if it.Tenant != "" {
-		event["organization"] = object{"id": it.Tenant, "name": it.tenant}
-	}
-	event.set("source", ecsSource(it))
-	host := object{}
-	host.set("domain", it.Host)
-	host.set("path", it.Path)
-	event.set("url", host)
-	if it.Method != "" {
-		event["http"] = object{"request": object{"method": it.Method}}
-	}
-	if it.UserAgent != "" {
-		event["user_agent"] = object{"original": it.UserAgent}
-	}
-	user := object{}
-	user.set("id", it.Admin)
-	user.set("name", cmp.Or(it.Login, it.Admin))
-	event.set("user", user)
-	event.set("related", ecsRelated(it))
-	return addJSON(b, event)
+	return line(b, func(o *object) {
+		o.time("@timestamp", it.FirstTime)
+		o.object("ecs", func() { o.text("version", ecsVersion) })
+		o.text("message", summary(it))
+		o.object("event", func() { ecsEvent(o, it) })
+		o.object("source", func() { ecsSource(o, it) })
+		o.object("url", func() {
+			o.text("domain", it.Host)
+			o.text("path", it.Path)
+		})
+		o.object("http", func() { o.object("request", func() { o.text("method", it.Method) }) })
+		o.object("user_agent", func() { o.text("original", it.UserAgent) })
+		o.object("user", func() {
+			o.text("id", it.Admin)
+			o.text("name", cmp.Or(it.Login, it.Admin))
+		})
+		o.object("organization", func() {
+			o.text("id", it.Tenant)
+			o.text("name", it.tenant)
+		})
+		o.object("observer", func() {
+			o.text("vendor", product)
+			o.text("product", product)
+			o.text("version", version)
+			o.text("type", "gateway")
+			o.text("name", it.Node)
+		})
+		o.object("related", func() {
+			o.texts("ip", oneAddress(it), proxy(it))
+			o.texts("hosts", it.Host)
+			o.texts("user", cmp.Or(it.Login, it.Admin))
+		})
+		o.object("sallyport", func() { ecsOwn(o, it) })
+	}), nil
 }
 
-func ecsEvent(it *item) object {
-	category, kind := []string{"network"}, []string{"connection"}
+func ecsEvent(o *object, it *item) {
+	o.text("kind", "event")
 	switch it.Stage {
 	case gate.StageSignIn:
-		category, kind = []string{"authentication"}, []string{"start"}
+		o.texts("category", "authentication")
+		o.texts("type", "start")
 	case gate.StageSession:
-		category, kind = []string{"session"}, []string{"info"}
-	case gate.StageGate:
-		kind = append(kind, map[bool]string{true: "allowed", false: "denied"}[passed(it)])
+		o.texts("category", "session")
+		o.texts("type", "info")
+	default:
+		o.texts("category", "network")
+		o.texts("type", "connection", map[bool]string{true: "allowed", false: "denied"}[passed(it)])
 	}
-	outcome := "failure"
-	if passed(it) {
-		outcome = "success"
-	}
-	return object{
-		"kind": "event", "category": category, "type": kind, "action": string(it.Stage) + "_" + string(it.Outcome),
-		"outcome": outcome, "reason": string(it.Reason), "id": eventID(it), "start": Time(it.FirstTime), "end": Time(it.LastTime),
-		"provider": "sallyport", "module": "sallyport", "dataset": "sallyport.attempts",
-	}
+	o.text("action", string(it.Stage)+"_"+string(it.Outcome))
+	o.text("outcome", success(it))
+	o.text("reason", string(it.Reason))
+	o.text("id", eventID(it))
+	o.time("start", it.FirstTime)
+	o.time("end", it.LastTime)
+	o.text("provider", "sallyport")
+	o.text("module", "sallyport")
+	o.text("dataset", "sallyport.attempts")
 }
 
-func ecsSource(it *item) object {
-	source := object{}
-	source.set("address", Address(it.Address, it.Bits))
-	if ip := oneAddress(it); ip != "" {
-		source["ip"] = ip
-	}
+func ecsSource(o *object, it *item) {
+	o.text("address", Address(it.Address, it.Bits))
+	o.text("ip", oneAddress(it))
 	if code := it.place.Country; code != "" {
-		source["geo"] = object{"country_iso_code": code, "country_name": geo.Name(code, language.English)}
+		o.object("geo", func() {
+			o.text("country_iso_code", code)
+			o.text("country_name", geo.Name(code, language.English))
+		})
 	}
-	if n := NetworkOf(it.place); n != nil {
-		as := object{"number": n.ASN}
-		if n.Name != "" {
-			as["organization"] = object{"name": n.Name}
-		}
-		source["as"] = as
-	}
-	return source
-}
-
-func ecsRelated(it *item) object {
-	related := object{}
-	var ips []string
-	if ip := oneAddress(it); ip != "" {
-		ips = append(ips, ip)
-	}
-	if it.Peer.IsValid() && it.Peer != it.Address {
-		ips = append(ips, it.Peer.String())
-	}
-	if ips != nil {
-		related["ip"] = ips
-	}
-	if it.Host != "" {
-		related["hosts"] = []string{it.Host}
-	}
-	if name := cmp.Or(it.Login, it.Admin); name != "" {
-		related["user"] = []string{name}
-	}
-	return related
+	o.object("as", func() {
+		o.positive("number", int64(it.place.ASN))
+		o.object("organization", func() { o.text("name", it.place.Network) })
+	})
 }
 
 // ecsOwn is what the schema has no fields for.
-func ecsOwn(it *item) object {
-	own := object{"reference": it.Reference, "stage": string(it.Stage), "outcome": string(it.Outcome), "count": it.Count}
-	own.set("list_version", it.ListVersion)
-	own.set("login_hash", it.LoginHash)
-	own.set("session", it.Session)
-	if it.Peer.IsValid() {
-		own["peer"] = it.Peer.String()
-	}
-	return own
-}
-
-// eventID tells an attempt from every other, whatever references meet.
-func eventID(it *item) string {
-	return it.Reference + "-" + it.FirstTime.UTC().Format("20060102150405.000000")
-}
-
-// passed reports whether the visitor got on.
-func passed(it *item) bool { return it.Outcome == gate.Allowed || it.Outcome == gate.WouldBlock }
-
-// oneAddress is the address of a record that stands for one; empty: it is
-// unknown, or there are many.
-func oneAddress(it *item) string {
-	if !it.Address.IsValid() || it.Bits < it.Address.BitLen() {
-		return ""
-	}
-	return it.Address.String()
-}
-
-// summary says in a line what happened.
-func summary(it *item) string {
-	from := cmp.Or(Address(it.Address, it.Bits), "an unknown address")
-	return string(it.Outcome) + " (" + string(it.Reason) + ") from " + from + " at " + Plain(cmp.Or(it.Host, "an unknown host"))
+func ecsOwn(o *object, it *item) {
+	o.text("reference", it.Reference)
+	o.text("stage", string(it.Stage))
+	o.text("outcome", string(it.Outcome))
+	o.number("count", it.Count)
+	o.positive("list_version", it.ListVersion)
+	o.text("login_hash", it.LoginHash)
+	o.text("session", it.Session)
+	o.text("peer", Address(it.Peer, it.Peer.BitLen()))
 }

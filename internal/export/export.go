@@ -6,6 +6,7 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"io"
@@ -139,6 +140,45 @@ func write(ctx context.Context, w io.Writer, e *gate.Export, o *Options) error {
 			o.Progress(e.Rows())
 		}
 	}
+}
+
+// eventID tells an attempt from every other, whatever references meet.
+func eventID(it *item) string {
+	return it.Reference + "-" + it.FirstTime.UTC().Format("20060102150405.000000")
+}
+
+// passed reports whether the visitor got on.
+func passed(it *item) bool { return it.Outcome == gate.Allowed || it.Outcome == gate.WouldBlock }
+
+// success is passed in the words of ECS and CEF.
+func success(it *item) string {
+	if passed(it) {
+		return "success"
+	}
+	return "failure"
+}
+
+// oneAddress is the address of a record that stands for one; empty: it is
+// unknown, or there are many.
+func oneAddress(it *item) string {
+	if !it.Address.IsValid() || it.Bits < it.Address.BitLen() {
+		return ""
+	}
+	return it.Address.String()
+}
+
+// proxy is the peer where it is not the visitor itself.
+func proxy(it *item) string {
+	if it.Peer == it.Address {
+		return ""
+	}
+	return Address(it.Peer, it.Peer.BitLen())
+}
+
+// summary says in a line what happened.
+func summary(it *item) string {
+	from := cmp.Or(Address(it.Address, it.Bits), "an unknown address")
+	return string(it.Outcome) + " (" + string(it.Reason) + ") from " + from + " at " + Plain(cmp.Or(it.Host, "an unknown host"))
 }
 
 // product is how this program names itself to others.

@@ -17,6 +17,7 @@ const (
 	ocsfIAM            = 3
 	ocsfHTTP           = 4002 // everything else: a request that was let through or refused
 	ocsfNetwork        = 4
+	ocsfLogon          = 1
 )
 
 // ocsf writes events of the Open Cybersecurity Schema Framework, one a line,
@@ -28,47 +29,69 @@ type ocsf struct{}
 func (ocsf) begin(b []byte) []byte { return b }
 
 func (ocsf) add(b []byte, it *item) ([]byte, error) {
-	event := object{
-		"time": it.FirstTime.UnixMilli(), "start_time": it.FirstTime.UnixMilli(), "end_time": it.LastTime.UnixMilli(), "count": it.Count,
-		"message": summary(it), "status_code": string(it.Reason), "dst_endpoint": ocsfTarget(it), "unmapped": ocsfUnmapped(it),
-		"metadata": object{
-			"version": ocsfVersion, "profiles": []string{"security_control"}, "uid": eventID(it), "correlation_uid": it.Reference,
-			"event_code": string(it.Reason), "log_name": "attempts",
-			"product": object{"name": product, "vendor_name": product, "version": version},
-		},
-	}
-	if it.tenant != "" {
-		event["metadata"].(object)["tenant_uid"] = it.tenant
-	}
-	ocsfOutcome(event, it)
-	event.set("src_endpoint", ocsfSource(it))
-	event.set("http_request", ocsfRequest(it))
-	if it.ListVersion > 0 {
-		event["policy"] = object{"name": "allowed networks", "version": number(it.ListVersion), "is_applied": it.Outcome != gate.WouldBlock}
-	}
-	if user := ocsfUser(it); it.Stage == gate.StageSignIn && user != nil {
-		ocsfClass(event, ocsfIAM, ocsfAuthentication, 1) // logon
-		event["user"], event["is_remote"] = user, true
-		if it.Session != "" {
-			event["session"] = object{"uid": it.Session}
+	return line(b, func(o *object) {
+		signIn := it.Stage == gate.StageSignIn && (it.Admin != "" || it.LoginHash != "")
+		if signIn {
+			ocsfClass(o, ocsfIAM, ocsfAuthentication, ocsfLogon)
+			o.object("user", func() { ocsfUser(o, it) })
+			o.boolean("is_remote", true)
+			o.object("session", func() { o.text("uid", it.Session) })
+		} else {
+			ocsfClass(o, ocsfNetwork, ocsfHTTP, ocsfActivity(it.Method))
 		}
-	} else {
-		ocsfClass(event, ocsfNetwork, ocsfHTTP, ocsfActivity(it.Method))
-	}
-	return addJSON(b, event)
+		o.object("metadata", func() { ocsfMetadata(o, it) })
+		o.number("time", it.FirstTime.UnixMilli())
+		o.number("start_time", it.FirstTime.UnixMilli())
+		o.number("end_time", it.LastTime.UnixMilli())
+		o.number("count", it.Count)
+		o.text("message", summary(it))
+		ocsfOutcome(o, it)
+		o.object("src_endpoint", func() { ocsfSource(o, it) })
+		o.object("dst_endpoint", func() { // the gate, by the name it was asked for
+			o.text("svc_name", product)
+			o.text("hostname", it.Host)
+		})
+		o.object("http_request", func() { ocsfRequest(o, it) })
+		if it.ListVersion > 0 {
+			o.object("policy", func() {
+				o.text("name", "allowed networks")
+				o.text("version", number(it.ListVersion))
+				o.boolean("is_applied", it.Outcome != gate.WouldBlock)
+			})
+		}
+		o.object("unmapped", func() { ocsfUnmapped(o, it, signIn) })
+	}), nil
 }
 
-func ocsfClass(event object, category, class, activity int) {
-	event["category_uid"], event["class_uid"], event["activity_id"], event["type_uid"] = category, class, activity, class*100+activity
+func ocsfClass(o *object, category, class, activity int64) {
+	o.number("category_uid", category)
+	o.number("class_uid", class)
+	o.number("activity_id", activity)
+	o.number("type_uid", class*100+activity)
+}
+
+func ocsfMetadata(o *object, it *item) {
+	o.text("version", ocsfVersion)
+	o.texts("profiles", "security_control")
+	o.object("product", func() {
+		o.text("name", product)
+		o.text("vendor_name", product)
+		o.text("version", version)
+	})
+	o.text("uid", eventID(it))
+	o.text("correlation_uid", it.Reference)
+	o.text("event_code", string(it.Reason))
+	o.text("log_name", "attempts")
+	o.text("tenant_uid", it.tenant)
 }
 
 // ocsfMethods are the activities of HTTP Activity.
-var ocsfMethods = map[string]int{
+var ocsfMethods = map[string]int64{
 	"": 0, "CONNECT": 1, "DELETE": 2, "GET": 3, "HEAD": 4, "OPTIONS": 5, "POST": 6, "PUT": 7, "TRACE": 8,
 }
 
 // ocsfActivity is what HTTP Activity calls a method.
-func ocsfActivity(method string) int {
+func ocsfActivity(method string) int64 {
 	if n, ok := ocsfMethods[method]; ok {
 		return n
 	}
@@ -76,8 +99,8 @@ func ocsfActivity(method string) int {
 }
 
 // ocsfOutcome says what was done, in the words of the profile security_control.
-func ocsfOutcome(event object, it *item) {
-	status, action, disposition, severity := 2, 2, 2, 2 // failure, denied, blocked, low
+func ocsfOutcome(o *object, it *item) {
+	var status, action, disposition, severity int64 = 2, 2, 2, 2 // failure, denied, blocked, low
 	switch it.Outcome {
 	case gate.Allowed:
 		status, action, disposition, severity = 1, 1, 1, 1 // success, allowed, allowed, informational
@@ -86,71 +109,61 @@ func ocsfOutcome(event object, it *item) {
 	case gate.Refused:
 		disposition = 26 // unauthorized
 	}
-	event["status_id"], event["action_id"], event["disposition_id"], event["severity_id"] = status, action, disposition, severity
+	o.number("status_id", status)
+	o.text("status_code", string(it.Reason))
+	o.number("action_id", action)
+	o.number("disposition_id", disposition)
+	o.number("severity_id", severity)
 }
 
-func ocsfSource(it *item) object {
-	source := object{}
-	if ip := oneAddress(it); ip != "" {
-		source["ip"] = ip
-	} else {
-		source.set("name", Address(it.Address, it.Bits))
+func ocsfSource(o *object, it *item) {
+	ip := oneAddress(it)
+	if o.text("ip", ip); ip == "" {
+		o.text("name", Address(it.Address, it.Bits))
 	}
-	if len(source) == 0 {
-		return nil
+	o.object("location", func() { o.text("country", it.place.Country) })
+	o.object("autonomous_system", func() {
+		o.positive("number", int64(it.place.ASN))
+		o.text("name", it.place.Network)
+	})
+	if it.Address.IsValid() {
+		o.texts("intermediate_ips", proxy(it))
 	}
-	if it.place.Country != "" {
-		source["location"] = object{"country": it.place.Country}
-	}
-	if n := NetworkOf(it.place); n != nil {
-		as := object{"number": n.ASN}
-		as.set("name", n.Name)
-		source["autonomous_system"] = as
-	}
-	if it.Peer.IsValid() && it.Peer != it.Address {
-		source["intermediate_ips"] = []string{it.Peer.String()}
-	}
-	return source
 }
 
-// ocsfTarget is the gate, by the name it was asked for.
-func ocsfTarget(it *item) object {
-	target := object{"svc_name": product}
-	target.set("hostname", it.Host)
-	return target
-}
-
-func ocsfRequest(it *item) object {
-	request := object{"http_method": it.Method} // the class has to have one, even if it says nothing
-	request.set("user_agent", it.UserAgent)
+// ocsfRequest is the request; the class has to have one, even if it says nothing.
+func ocsfRequest(o *object, it *item) {
+	o.key("http_method")
+	o.b = appendText(o.b, it.Method)
 	if it.Path != "" {
-		url := object{"path": it.Path}
-		url.set("hostname", it.Host)
-		request["url"] = url
+		o.object("url", func() {
+			o.text("hostname", it.Host)
+			o.text("path", it.Path)
+		})
 	}
-	return request
+	o.text("user_agent", it.UserAgent)
 }
 
-// ocsfUser is who signed in or tried to; nil: nothing is known of them.
-func ocsfUser(it *item) object {
-	switch {
-	case it.Admin != "":
-		user := object{"uid": it.Admin}
-		user.set("name", it.Login)
-		return user
-	case it.LoginHash != "":
-		return object{"uid": it.LoginHash, "type_id": 99, "type": "keyed hash of what was typed"}
+// ocsfUser is who signed in or tried to.
+func ocsfUser(o *object, it *item) {
+	if it.Admin != "" {
+		o.text("uid", it.Admin)
+		o.text("name", it.Login)
+		return
 	}
-	return nil
+	o.text("uid", it.LoginHash)
+	o.number("type_id", 99)
+	o.text("type", "keyed hash of what was typed")
 }
 
-func ocsfUnmapped(it *item) object {
-	own := object{"stage": string(it.Stage), "outcome": string(it.Outcome), "node": it.Node}
-	own.set("login_hash", it.LoginHash)
-	if it.Stage != gate.StageSignIn {
-		own.set("admin", cmp.Or(it.Login, it.Admin))
-		own.set("admin_id", it.Admin)
-		own.set("session", it.Session)
+func ocsfUnmapped(o *object, it *item, signIn bool) {
+	o.text("stage", string(it.Stage))
+	o.text("outcome", string(it.Outcome))
+	o.text("node", it.Node)
+	o.text("login_hash", it.LoginHash)
+	if !signIn {
+		o.text("admin", cmp.Or(it.Login, it.Admin))
+		o.text("admin_id", it.Admin)
+		o.text("session", it.Session)
 	}
-	return own
 }

@@ -2,12 +2,8 @@ package export
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/netip"
-	"strconv"
 	"time"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -95,40 +91,4 @@ func present(text string) *string {
 		return nil
 	}
 	return &text
-}
-
-// jsonLines writes records with the names of the API.
-type jsonLines struct{}
-
-func (jsonLines) begin(b []byte) []byte { return b }
-
-func (jsonLines) add(b []byte, it *item) ([]byte, error) {
-	return addJSON(b, NewRecord(it.Attempt, it.tenant, it.place))
-}
-
-// addJSON appends a value on a line of its own. Characters that steer terminals
-// or turn text around, which JSON would let pass, are written as escapes: the
-// value is the same.
-func addJSON(b []byte, value any) ([]byte, error) {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return b, err
-	}
-	for i := 0; i < len(text); {
-		r, n := utf8.DecodeRune(text[i:])
-		if n == 1 && r < 0x7f || strconv.IsPrint(r) {
-			b = append(b, text[i:i+n]...)
-		} else if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
-			b = appendEscape(appendEscape(b, high), low)
-		} else {
-			b = appendEscape(b, r)
-		}
-		i += n
-	}
-	return append(b, '\n'), nil
-}
-
-func appendEscape(b []byte, r rune) []byte {
-	const digits = "0123456789abcdef"
-	return append(b, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
 }
