@@ -112,7 +112,7 @@ func (w *world) add(slug, text string) {
 
 func (w *world) remove(slug, text string) {
 	w.Helper()
-	if _, err := w.RemoveNetwork(w.Context(), asCommand, w.id(slug), text, gate.EditOptions{}); err != nil {
+	if _, err := w.RemoveNetwork(w.Context(), asCommand, w.id(slug), text, gate.EditOptions{Accept: []string{gate.AcceptFewAdmins}}); err != nil {
 		w.Fatal(err)
 	}
 }

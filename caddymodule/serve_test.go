@@ -26,7 +26,7 @@ type serveCase struct {
 var serveCases = []serveCase{
 	{"signed in", insideIP, true, "", 17},
 	{"refused, JSON", outsideIP, false, "application/json", 8},
-	{"refused, page", outsideIP, false, "text/html", 52},
+	{"refused, page", outsideIP, false, "text/html", 56},
 }
 
 // direct calls the handler of a running site without a connection.

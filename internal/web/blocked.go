@@ -39,7 +39,7 @@ const (
 // blockedPage is shown in place of whatever was asked for. Floods see it too, so
 // it is filled in and not made each time.
 func (h *Handler) blockedPage(w http.ResponseWriter, r *http.Request, v Visit, p problem) {
-	l, _ := localeOf(r)
+	l, chosen := localeOf(r)
 	key := blockedKey{lang: l, retention: h.door.Retention(), unknown: p.Reason == gate.AddressUnknown, ask: h.mayAsk(askPath, v)}
 	if t := v.Decision.Tenant; t != nil {
 		key.tenant = t.Name
@@ -50,13 +50,12 @@ func (h *Handler) blockedPage(w http.ResponseWriter, r *http.Request, v Visit, p
 		return
 	}
 	problemHeaders(w, p)
-	writePage(w, r, p.Status, l, page.fill(l.blockedVisit(r, v, p.Reference)))
+	writePage(w, r, p.Status, l, page.fill(l.blockedVisit(r, v, p.Reference, chosen)))
 }
 
 // blockedVisit is what the blocked page shows of one visit, by gap.
-func (l *locale) blockedVisit(r *http.Request, v Visit, reference string) []template.HTML {
+func (l *locale) blockedVisit(r *http.Request, v Visit, reference string, chosen choice) []template.HTML {
 	addr, at, address := v.Request.Address.Addr, l.moment(v.Decision.Now), ""
-	_, chosen := localeOf(r)
 	if addr.IsValid() {
 		address = addr.String()
 	}
