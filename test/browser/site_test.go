@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -105,4 +106,28 @@ func (p phrasebook) say(t *testing.T, key string) string {
 	}
 	text, _, _ = strings.Cut(strings.ReplaceAll(text, "{{.Tenant}}", "Acme"), "{{")
 	return strings.TrimSpace(text)
+}
+
+// fits reports whether a text is a sentence, in any of its forms and with any
+// values in it.
+func (p phrasebook) fits(t *testing.T, key, text string) bool {
+	t.Helper()
+	forms, ok := p[key].(map[string]any)
+	if !ok {
+		forms = map[string]any{"other": p[key]}
+	}
+	for _, form := range forms {
+		sentence, ok := form.(string)
+		if !ok {
+			t.Fatalf("no sentence %q", key)
+		}
+		parts := regexp.MustCompile(`\{\{[^}]*\}\}`).Split(sentence, -1)
+		for i := range parts {
+			parts[i] = regexp.QuoteMeta(parts[i])
+		}
+		if regexp.MustCompile("^" + strings.Join(parts, ".+") + "$").MatchString(text) {
+			return true
+		}
+	}
+	return false
 }
