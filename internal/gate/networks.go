@@ -36,23 +36,13 @@ func (g *Gate) Networks(ctx context.Context, by Actor, tenant string) (*List, er
 	if err != nil {
 		return nil, err
 	}
-	uses, err := g.store.SignIns(ctx, tenant, g.now().Add(-usesSince))
+	usage, err := g.Usage(ctx, by, tenant, rangesOf(v.Networks))
 	if err != nil {
 		return nil, err
 	}
 	list := &List{Version: v.Tenant.Version, Mode: v.Tenant.Mode, Pending: v.Pending, Entries: make([]Entry, len(v.Networks))}
 	for i, n := range v.Networks {
-		list.Entries[i].Network = n
-	}
-	index := cidr.NewIndex(rangesOf(v.Networks))
-	for _, u := range uses {
-		for _, i := range index.Matching(u.Address) {
-			e := &list.Entries[i]
-			e.Uses30d += u.Count
-			if u.Last.After(e.LastUsed) {
-				e.LastUsed = u.Last
-			}
-		}
+		list.Entries[i] = Entry{n, usage[i].Last, usage[i].Count}
 	}
 	return list, nil
 }

@@ -25,7 +25,9 @@ var consolePages = []consolePage{
 	{path: "requests", nav: "nav.requests", roles: readerRoles, get: requestsPage},
 	{path: "requests/*/approve", roles: readerRoles, post: approvePage},
 	{path: "requests/*/decline", roles: readerRoles, post: declinePage},
-	{path: "", roles: everyRole, get: homePage},
+	{path: networksPath, nav: "nav.networks", roles: readerRoles, get: networksPage, post: editNetworks},
+	{path: networksPath + "/add", roles: ownerRoles, get: addNetworkPage, post: addNetwork},
+	{path: networksPath + "/entries/*", roles: ownerRoles, get: networkPage, post: setNetwork},
 	{path: historyPath, roles: readerRoles, get: history},
 	{path: comparePath, roles: readerRoles, get: compareVersions},
 	{path: restorePath, roles: ownerRoles, get: restoreQuestion, post: restoreVersion},
@@ -34,6 +36,7 @@ var consolePages = []consolePage{
 	{path: draftPath + "/*", roles: readerRoles, get: othersDraftPage},
 	{path: discardPath, roles: ownerRoles, get: discardQuestion, post: discardDraft},
 	{path: conflictPath, roles: ownerRoles, get: conflictPage, post: settleConflict},
+	{path: "", roles: everyRole, get: homePage},
 }
 
 var (
@@ -119,17 +122,22 @@ func (s *screen) answer(page *consolePage) error {
 
 // done ends a POST: it sends the browser on to a page of the console, which says
 // what was done. The sentence is the one that notice is the key of; its name
-// begins with "done.", and empty is none.
+// begins with "done.", and empty is none. Of the pairs of the query, the one named
+// # is the element to go to.
 func (s *screen) done(path, notice string, query ...string) error {
-	values := url.Values{}
+	values, fragment := url.Values{}, ""
 	for i := 0; i+1 < len(query); i += 2 {
+		if query[i] == "#" {
+			fragment = "#" + query[i+1]
+			continue
+		}
 		values.Set(query[i], query[i+1])
 	}
 	if notice != "" {
 		values.Set("done", strings.TrimPrefix(notice, donePrefix))
 	}
 	_, chosen := localeOf(s.Request)
-	seeOther(s.w, chosen.link(Prefix+path, values))
+	seeOther(s.w, chosen.link(Prefix+path, values)+fragment)
 	return nil
 }
 

@@ -54,9 +54,9 @@ func navOf(pages []consolePage, role gate.Role, path string) []navItem {
 type modePill struct{ Class, Icon, Word string }
 
 var modePills = map[gate.Mode]modePill{
-	gate.ModeEnforced: {"allowed", "tick", "mode.enforced"},
-	gate.ModeDryRun:   {"dry", "half", "mode.dry_run"},
-	gate.ModeOff:      {"off", "ring", "mode.off"},
+	gate.ModeEnforced: {"allowed", modeIcons[gate.ModeEnforced], "mode.enforced"},
+	gate.ModeDryRun:   {"dry", modeIcons[gate.ModeDryRun], "mode.dry_run"},
+	gate.ModeOff:      {"off", modeIcons[gate.ModeOff], "mode.off"},
 }
 
 // networkChip says from where the visitor comes, and what let them in.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -19,15 +20,17 @@ type locale struct {
 	Lang      string // of the html element
 	Name      string // in its own words, for the switch
 	dateTime  string // layout, of times in UTC
-	comma     string // between the words of a list
+	minutes   string // layout of times to the minute
+	date      string // layout of days
+	comma     string // between the items of a list
 	localizer *i18n.Localizer
 }
 
 var (
 	bundle  = newBundle()
-	english = newLocale("en", "English", "2 Jan 2006, 15:04:05 UTC", ", ")
+	english = newLocale("en", "English", "2 Jan 2006", "2 Jan 2006, 15:04", ", ")
 	// languages are all there are; the first is for who reads none of them.
-	languages = []*locale{english, newLocale("zh-CN", "简体中文", "2006年1月2日 15:04:05 UTC", "、")}
+	languages = []*locale{english, newLocale("zh-CN", "简体中文", "2006年1月2日", "2006年1月2日 15:04", "、")}
 	matcher   = language.NewMatcher([]language.Tag{language.English, language.MustParse("zh-CN")})
 )
 
@@ -43,8 +46,8 @@ func newBundle() *i18n.Bundle {
 	return b
 }
 
-func newLocale(tag, name, dateTime, comma string) *locale {
-	return &locale{tag, name, dateTime, comma, i18n.NewLocalizer(bundle, tag)}
+func newLocale(tag, name, date, minutes, comma string) *locale {
+	return &locale{tag, name, minutes + ":05 UTC", minutes + " UTC", date, comma, i18n.NewLocalizer(bundle, tag)}
 }
 
 // choice is a language that was asked for by name with ?lang=, empty: none. It
@@ -112,12 +115,51 @@ func (l *locale) find(key string) (string, bool) {
 	return text, err == nil && text != ""
 }
 
+// List joins what stands in one line.
+func (l *locale) List(items []string) string { return strings.Join(items, l.comma) }
+
 // moment is a time as pages show it.
 type moment struct{ Machine, Text string }
 
 func (l *locale) moment(t time.Time) moment {
 	t = t.UTC()
 	return moment{t.Format("2006-01-02T15:04:05Z"), t.Format(l.dateTime)}
+}
+
+// minuteOf is a time that people chose, to the minute.
+func (l *locale) minuteOf(t time.Time) moment {
+	return moment{l.moment(t).Machine, l.minute(t)}
+}
+
+func (l *locale) minute(t time.Time) string { return t.UTC().Format(l.minutes) }
+
+// day is the day of a time, in UTC.
+func (l *locale) day(t time.Time) string { return t.UTC().Format(l.date) }
+
+// ago says how long something is past.
+func (l *locale) ago(d time.Duration) string {
+	if d < time.Minute {
+		return l.T("time.now")
+	}
+	return l.T("time.ago", "Time", l.rough(d))
+}
+
+// rough writes a length of time in its largest unit alone, rounded down.
+func (l *locale) rough(d time.Duration) string {
+	for _, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute} {
+		if d >= unit {
+			return l.duration(d.Truncate(unit))
+		}
+	}
+	return l.duration(d)
+}
+
+// thousands writes a whole number in groups of three digits.
+func thousands(digits string) string {
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
 
 // duration writes a length of time in the largest unit that says it well.

@@ -22,7 +22,7 @@ const consolePrefix = "console/"
 // pages are the templates by name, each with its layout around it: the console's
 // own, templates/console.html, or that of the pages which strangers see.
 var pages = func() map[string]*template.Template {
-	layout := template.Must(template.New("").Funcs(template.FuncMap{"asset": assetNamed}).
+	layout := template.Must(template.New("").Funcs(template.FuncMap{"asset": assetNamed, "pair": pairOf}).
 		ParseFS(templateFiles, "templates/layout.html"))
 	console := template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/console.html", "templates/changes.html"))
 	out := map[string]*template.Template{}
@@ -39,6 +39,11 @@ var pages = func() map[string]*template.Template {
 	}
 	return out
 }()
+
+// pair is the data of a template that needs two: the page, and a row of it.
+type pair struct{ Page, Row any }
+
+func pairOf(page, row any) pair { return pair{page, row} }
 
 // securityHeaders are on every page, name and value in turn.
 var securityHeaders = []string{

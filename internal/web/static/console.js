@@ -1,5 +1,7 @@
 // What makes the console a little quicker. Nothing here is needed.
 
+document.documentElement.classList.add("scripted");
+
 // htmx replaces parts of a page with parts of the page that the same request
 // would have led to. Where that is another page after all (the session ended,
 // the store is away), the browser goes there as it would have without htmx.
@@ -7,8 +9,23 @@ document.addEventListener("htmx:before:response", (event) => {
   const { response, request } = event.detail.ctx;
   if (response.status !== 200 || response.raw.redirected) {
     event.preventDefault();
-    location.assign(request.action);
+    location.assign(response.raw.redirected ? response.raw.url : request.action);
   }
+});
+
+// A button that fills a field with what was meant.
+const show = () => {
+  for (const button of document.querySelectorAll("button[data-fill]")) button.hidden = false;
+};
+document.addEventListener("htmx:after:swap", show);
+show();
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("button[data-fill]");
+  if (!button) return;
+  const input = document.getElementById(button.dataset.fill);
+  input.value = button.dataset.value;
+  input.focus();
+  input.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
 // Menus close with Escape, which gives the focus back, and by a click elsewhere.

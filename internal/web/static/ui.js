@@ -1,16 +1,20 @@
 // What makes the pages a little quicker to use. Nothing here is needed: every
 // page works without it. Controls that only work with it are hidden until then.
 
-for (const button of document.querySelectorAll("button[data-copy]")) {
-  const label = button.textContent;
-  button.hidden = !navigator.clipboard;
-  button.setAttribute("aria-live", "polite");
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.textContent = button.dataset.done;
-    setTimeout(() => { button.textContent = label; }, 2000);
-  });
+function copyButtons() {
+  for (const button of document.querySelectorAll("button[data-copy]:not([aria-live])")) {
+    const label = button.textContent;
+    button.hidden = !navigator.clipboard;
+    button.setAttribute("aria-live", "polite");
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = button.dataset.done;
+      setTimeout(() => { button.textContent = label; }, 2000);
+    });
+  }
 }
+copyButtons();
+document.addEventListener("htmx:after:swap", copyButtons); // in the console, parts of a page come later
 
 for (const button of document.querySelectorAll("button[data-reveal]")) {
   const input = document.getElementById(button.dataset.reveal);
