@@ -22,25 +22,36 @@ import (
 )
 
 func attemptsCommand() *cobra.Command {
-	cmd := onStore(leaf("attempts [REFERENCE]", "List refusals and sign-ins, or explain one by its reference", attempts))
+	cmd := onStore(leaf("attempts [REFERENCE]", "List or export refusals and sign-ins, or explain one by its reference", attempts))
 	cmd.Long = `Lists recorded refusals and sign-ins, newest first. With a reference, as it
 stands on a block page, it prints that record and how its decision went, step by
 step; case, spaces and missing dashes do not matter.
 
 With --follow it goes on and prints new records as they are stored, oldest
 first. A record whose count has grown is printed again. With --json each is a
-line of its own.`
+line of its own.
+
+With --format it writes all of them for other programs instead, newest first, to
+standard output or to the file --output. The file has its name only when it is
+whole, and beside it is its SHA-256, as sha256sum reads it. What was exported,
+with the number of records and the SHA-256, is in the change log.`
 	cmd.Example = `  caddy sallyport attempts --tenant acme --since 24h --reason outside_networks
   caddy sallyport attempts --address 203.0.113.0/24 --follow
+  caddy sallyport attempts --tenant acme --since 30d --format csv --output attempts.csv
   caddy sallyport attempts SP-9D63-TBCC`
 	f := cmd.Flags()
 	f.String("tenant", "", "only of this tenant")
 	f.String("since", "", "only later than this: 24h, 7d, or a time (default with --follow: now)")
+	f.String("until", "", "only earlier than this: 24h, 7d, or a time")
 	f.StringArray("reason", nil, "only with this reason; may be repeated")
 	f.StringArray("outcome", nil, "only blocked, would_block, refused or allowed; may be repeated")
+	f.StringArray("stage", nil, "only gate, sign_in or session; may be repeated")
 	f.String("address", "", "only from this address, CIDR or range")
-	f.Int("limit", 100, "how many; 0: all")
+	f.String("login", "", "only with this login, an admin's or not; needs --tenant")
+	f.Int("limit", 100, "how many; 0: all (default with --format: all)")
 	f.Bool("follow", false, "go on and print new ones as they come")
+	f.String("format", "", "write for other programs: csv, jsonl, ecs, ocsf or cef")
+	f.String("output", "", "with --format: the file to write (default: standard output)")
 	return cmd
 }
 
@@ -79,6 +90,9 @@ func attempts(c *call) error {
 	if c.arg(0) != "" {
 		return explainAttempt(c)
 	}
+	if err := c.checkExport(); err != nil {
+		return err
+	}
 	f, err := c.attemptFilter()
 	if err != nil {
 		return err
@@ -92,8 +106,11 @@ func attempts(c *call) error {
 			}
 			f.Tenant = t.ID
 		}
-		if c.on("follow") {
+		switch {
+		case c.on("follow"):
 			return c.follow(f)
+		case c.given("format"):
+			return c.exportAttempts(f)
 		}
 		list, err := c.Attempts(c.ctx(), c.by, f)
 		if err != nil {
@@ -152,17 +169,21 @@ func (c *call) attemptFilter() (f gate.AttemptFilter, err error) {
 	if f.Since, err = c.moment("since", -1); err != nil {
 		return f, err
 	}
-	for _, text := range c.list("reason") {
-		if !slices.Contains(gate.Reasons, gate.Reason(text)) {
-			return f, usage("there is no reason %q: %s", text, joined(gate.Reasons))
-		}
-		f.Where = append(f.Where, gate.Condition{Field: gate.FieldReason, Value: text})
+	if f.Until, err = c.moment("until", -1); err != nil {
+		return f, err
 	}
-	for _, text := range c.list("outcome") {
-		if !slices.Contains(gate.Outcomes, gate.Outcome(text)) {
-			return f, usage("there is no outcome %q: %s", text, joined(gate.Outcomes))
+	if !f.Until.IsZero() && !f.Since.Before(f.Until) {
+		return f, usage("--until is not after --since")
+	}
+	err = cmp.Or(addWords(c, &f, gate.FieldReason, gate.Reasons), addWords(c, &f, gate.FieldOutcome, gate.Outcomes), addWords(c, &f, gate.FieldStage, gate.Stages))
+	if err != nil {
+		return f, err
+	}
+	if c.given("login") {
+		if c.text("tenant") == "" {
+			return f, usage("--login needs --tenant: a login is a tenant's")
 		}
-		f.Where = append(f.Where, gate.Condition{Field: gate.FieldOutcome, Value: text})
+		f.Where = append(f.Where, gate.Condition{Field: gate.FieldLogin, Value: c.text("login")})
 	}
 	if c.given("address") {
 		r, _, err := cidr.Parse(c.text("address"))
@@ -174,6 +195,32 @@ func (c *call) attemptFilter() (f gate.AttemptFilter, err error) {
 		}
 	}
 	return f, nil
+}
+
+// addWords reads a flag with words of a closed list.
+func addWords[T ~string](c *call, f *gate.AttemptFilter, field gate.Field, known []T) error {
+	for _, text := range c.list(string(field)) {
+		if !slices.Contains(known, T(text)) {
+			return usage("there is no %s %q: %s", field, text, joined(known))
+		}
+		f.Where = append(f.Where, gate.Condition{Field: field, Value: text})
+	}
+	return nil
+}
+
+// checkExport checks the flags that say how attempts leave.
+func (c *call) checkExport() error {
+	switch {
+	case !c.given("format") && c.given("output"):
+		return usage("--output belongs to --format: write %s", joined(export.Formats))
+	case !c.given("format"):
+		return nil
+	case !slices.Contains(export.Formats, export.Format(c.text("format"))):
+		return usage("there is no format %q: %s", c.text("format"), joined(export.Formats))
+	case c.on("json"), c.on("follow"):
+		return usage("--format goes neither with --json nor with --follow")
+	}
+	return nil
 }
 
 func joined[T ~string](words []T) string {
@@ -254,7 +301,7 @@ func followLine(cells []any) string {
 }
 
 func explainAttempt(c *call) error {
-	for _, flag := range []string{"since", "reason", "outcome", "address", "limit", "follow"} {
+	for _, flag := range []string{"since", "until", "reason", "outcome", "stage", "address", "login", "limit", "follow", "format", "output"} {
 		if c.given(flag) {
 			return usage("--%s does not go with a reference", flag)
 		}
