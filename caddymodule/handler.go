@@ -99,7 +99,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		unavailable.write(w)
 		return nil
 	}
+	page, isOwn := own(&v.sent)
 	v.ask(h.app)
+	if isOwn {
+		web.ReadToken(&v.q, page)
+	}
 	if early(&v.sent, v.q.Address) {
 		tooEarly.write(w)
 		return nil
@@ -109,7 +113,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	v.door.Count(&v.dec)
 	v.publish(r)
 
-	page, isOwn := own(&v.sent)
 	switch {
 	case isOwn:
 		v.page(w, page)
@@ -191,7 +194,7 @@ func (v *visit) refuse(w http.ResponseWriter) { v.pages.Refuse(w, &v.sent, v.web
 // session that asks for them, which must not take their answer away: unlike what
 // the console behind answers they are not ended half-way.
 func (v *visit) page(w http.ResponseWriter, r *http.Request) {
-	if v.dec.Passed() {
+	if v.dec.Passed() && v.dec.Token == nil { // the calls of a token are recorded one and all
 		v.record()
 	}
 	out := v.respond(r.Context(), w, false)

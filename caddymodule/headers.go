@@ -109,6 +109,9 @@ func (p proxyHeader) strip(h http.Header) {
 		}
 	}
 	p.stripConnection(h["Connection"])
+	if _, ours, _ := auth.FindAPIToken(h); ours { // a mistake, which must not cost the token
+		delete(h, "Authorization")
+	}
 	auth.StripCookies(h, auth.SessionCookie, auth.StepCookie, auth.AskCookie)
 }
 

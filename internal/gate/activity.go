@@ -77,6 +77,7 @@ func (g *Gate) flushSeen(ctx context.Context) {
 	if now.UnixMicro()-g.seen.flushed.Load() < flushSeenEvery.Microseconds() {
 		return
 	}
+	g.flushUses(ctx)
 	var batch []Session
 	marks := map[*seenSession]int64{}
 	g.seen.sessions.Range(func(id, v any) bool {

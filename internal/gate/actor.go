@@ -13,15 +13,16 @@ var ErrForbidden = errors.New("your role does not allow this")
 // explicitly, never through a context.
 type Actor struct {
 	Kind    ActorKind
-	Tenant  string // tenant ID of the admin; empty for commands and the system
-	Admin   string // admin ID
-	Login   string // or the name of the operating system's user, for a command
+	Tenant  string // tenant ID of the admin or token; empty for commands and the system
+	Admin   string // admin ID, or the token's
+	Login   string // or the name of the operating system's user, for a command, or what a token is called
 	Role    Role
 	Session string
 	Address netip.Addr // not valid for commands
 	// By another way than the list: the address is in one of the operator's
-	// networks, or has emergency access.
-	Operator, Emergency bool
+	// networks, has emergency access, or is in the networks that a token has for
+	// itself.
+	Operator, Emergency, OwnNetworks bool
 }
 
 // ActorKind says what sort of actor asks.
@@ -30,6 +31,7 @@ type ActorKind string
 // Kinds of actors.
 const (
 	ActorAdmin   ActorKind = "admin"
+	ActorToken   ActorKind = "token"   // a script; what its scopes do not allow never gets here
 	ActorCommand ActorKind = "command" // somebody with access to the store itself
 	ActorSystem  ActorKind = "system"  // Sallyport: key rotation, expiry
 	ActorVisitor ActorKind = "visitor" // somebody who was kept out and asks to be let in
@@ -44,7 +46,19 @@ func (a Actor) Name() string {
 }
 
 // besideList reports whether the actor comes in whatever the list says.
-func (a Actor) besideList() bool { return a.Operator || a.Emergency }
+func (a Actor) besideList() bool { return a.Operator || a.Emergency || a.OwnNetworks }
+
+// counts reports whether an entry counts for the actor: for a token, only one
+// that counts for everybody.
+func (a Actor) counts(n *Network) bool { return n.For(a.listRole(), a.Admin) }
+
+// listRole is the role that entries for a role go by.
+func (a Actor) listRole() Role {
+	if a.Kind == ActorToken {
+		return ""
+	}
+	return a.Role
+}
 
 // may checks that the actor has one of the roles in the tenant. Another
 // tenant's things do not exist for it: ErrNotFound.
@@ -52,7 +66,7 @@ func (a Actor) may(tenant string, roles ...Role) error {
 	switch {
 	case a.Kind == ActorCommand, a.Kind == ActorSystem:
 		return nil
-	case a.Kind != ActorAdmin, a.Tenant == "", a.Tenant != tenant:
+	case a.Kind != ActorAdmin && a.Kind != ActorToken, a.Tenant == "", a.Tenant != tenant:
 		return ErrNotFound
 	case !slices.Contains(roles, a.Role):
 		return ErrForbidden

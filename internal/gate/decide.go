@@ -63,7 +63,8 @@ type Request struct {
 	ServerName string // of TLS; empty: none was sent
 	Address    Address
 	Token      string // the session cookie; empty: none
-	Doubled    bool   // there were two session cookies
+	Bearer     string // the token of a call to the API; empty: none
+	Doubled    bool   // there were two session cookies, or a token and something else
 
 	// What is recorded beside it.
 	Method, Path, UserAgent string
@@ -85,6 +86,9 @@ type Decision struct {
 	// Admin and Claims are set where a session passed.
 	Admin  *AdminView
 	Claims auth.Claims
+	// Token is the token that a call to the API brought and that is the
+	// tenant's, whether or not it passed. There is no Admin then.
+	Token *APIToken
 }
 
 // Passed reports whether the request goes on to the console behind.
@@ -120,6 +124,9 @@ func (d *Door) Decide(q *Request) Decision {
 		return dec.block(UnknownSite)
 	}
 	dec.Tenant = &t.Tenant
+	if q.Bearer != "" && d.Site.Login {
+		return d.bearer(q, t, dec)
+	}
 	if dec.Pass, dec.Reason = d.network(t, q.Address.Addr, dec.Now); dec.Pass == "" {
 		return dec
 	}
@@ -136,6 +143,9 @@ func (d *Door) Decide(q *Request) Decision {
 func (d *Door) decideByLogin(q *Request, dec Decision) Decision {
 	if !q.Address.Addr.IsValid() {
 		return dec.block(AddressUnknown)
+	}
+	if q.Bearer != "" {
+		return d.bearer(q, nil, dec)
 	}
 	claims, reason := d.token(q, dec.Now)
 	t := d.snap.byID(claims.Tenant)

@@ -18,7 +18,7 @@ func (r *recorder) pending() []pendingRecord {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key, rec := range r.current {
-		if now.Sub(rec.FirstTime) >= foldWindow {
+		if now.Sub(rec.FirstTime) >= key.window() {
 			r.close(key, rec)
 		}
 	}

@@ -62,6 +62,8 @@ type Gate struct {
 	recorder *recorder
 	follower follower
 	seen     activity
+	used     tokenUses
+	strange  strangeCalls
 	open     registry
 	signers  assertions
 	places   atomic.Pointer[Places]

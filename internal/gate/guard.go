@@ -138,11 +138,11 @@ func (g *Gate) checks(ctx context.Context, by Actor, e *Edit, p *prepared) ([]Gu
 // command, or by another way than the list, can.
 func checkOwnAddress(by Actor, e *Edit, p *prepared) GuardCheck {
 	c := GuardCheck{Code: CheckOwnAddress, Accept: AcceptOwnAddress, OK: true}
-	if by.Kind != ActorAdmin || by.besideList() {
+	if by.Kind != ActorAdmin && by.Kind != ActorToken || by.besideList() {
 		return c
 	}
 	c.Address = by.Address
-	c.Entry = narrowest(p.networks, by.Address, p.now, func(n *Network) bool { return n.For(by.Role, by.Admin) })
+	c.Entry = narrowest(p.networks, by.Address, p.now, by.counts)
 	if c.OK = c.Entry != nil; !c.OK {
 		c.At, c.Accepted = p.now, e.accepts(AcceptOwnAddress) && e.ConfirmWithin > 0
 	}

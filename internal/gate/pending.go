@@ -76,7 +76,7 @@ func (g *Gate) Confirm(ctx context.Context, by Actor, tenant string, version int
 	case p.Pending == nil, p.Pending.Version != version, !now.Before(p.Pending.Until):
 		return ErrNothingPending
 	case by.Kind != ActorCommand && p.Tenant.Mode == ModeEnforced &&
-		!compile(p.Networks, now).admitAdmin(by.Address, by.Role, by.Admin):
+		!compile(p.Networks, now).admitAdmin(by.Address, by.listRole(), by.Admin):
 		return ErrNotAdmitted
 	}
 	rec := Record{Actor: by, Action: "network.confirm", At: now, Detail: pendingDetail{Change: version}}

@@ -15,6 +15,7 @@ import (
 // Bounds of recording.
 const (
 	foldWindow = 10 * time.Second       // repeats of one refusal in it are one record
+	callWindow = 5 * time.Minute        // the calls of one token in it are one record
 	flushEvery = 400 * time.Millisecond // so that a refusal is stored within a second
 	flushBatch = 2000                   // records in one transaction
 	maxRecords = 1 << 16                // in memory by default; beyond, floods are folded more coarsely
@@ -46,6 +47,15 @@ type foldKey struct {
 	net     netip.Prefix // of the address; not valid: everybody
 	reason  Reason
 	outcome Outcome
+	token   string // ID of the token that was used, for the calls of each are its own
+}
+
+// window is how long a record of the key may grow.
+func (k foldKey) window() time.Duration {
+	if k.token != "" {
+		return callWindow
+	}
+	return foldWindow
 }
 
 // record is an attempt that may still grow.
@@ -66,11 +76,15 @@ func newRecorder(o Options, now func() time.Time) *recorder {
 }
 
 // Record notes what was decided and returns the reference of its record.
-// Repeats of one refusal within ten seconds share one.
+// Repeats of one refusal within ten seconds share one, and so do the calls of a
+// token within five minutes.
 func (d *Door) Record(q *Request, dec *Decision) (reference string) {
 	key := foldKey{reason: dec.Reason, outcome: dec.Outcome}
 	if dec.Tenant != nil {
 		key.tenant = dec.Tenant.ID
+	}
+	if dec.Token != nil {
+		key.token = dec.Token.ID
 	}
 	if a := q.Address.Addr; a.IsValid() {
 		key.net = netip.PrefixFrom(a, a.BitLen())
@@ -134,7 +148,7 @@ func (r *recorder) find(key foldKey, now time.Time) (*record, foldKey) {
 // whose window is over is closed.
 func (r *recorder) within(key foldKey, now time.Time) *record {
 	rec := r.current[key]
-	if rec == nil || now.Sub(rec.FirstTime) < foldWindow {
+	if rec == nil || now.Sub(rec.FirstTime) < key.window() {
 		return rec
 	}
 	r.close(key, rec)
@@ -178,6 +192,9 @@ func (d *Door) attempt(q *Request, dec *Decision) Attempt {
 	}
 	if dec.Admin != nil {
 		a.Admin, a.Login = dec.Admin.ID, dec.Admin.Login
+	}
+	if dec.Token != nil {
+		a.Admin, a.Login = dec.Token.ID, dec.Token.Shown()
 	}
 	return a
 }

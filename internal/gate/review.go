@@ -40,12 +40,25 @@ func (g *Gate) reviewable(ctx context.Context, by Actor, f *AttemptFilter) error
 		case err == nil:
 			c.Value = admin.ID
 		case errors.Is(err, ErrNotFound):
-			c.Value = g.LoginHash(c.Value)
+			c.Value = g.strangerOrToken(f.Tenant, c.Value)
 		default:
 			return err
 		}
 	}
 	return nil
+}
+
+// strangerOrToken is what is recorded of a login that no admin has: the id of
+// the token of this name, or the keyed hash of what was typed.
+func (g *Gate) strangerOrToken(tenant, login string) string {
+	if t := g.snap.byID(tenant); t != nil {
+		for _, token := range t.tokens {
+			if token.Shown() == login {
+				return token.ID
+			}
+		}
+	}
+	return g.LoginHash(login)
 }
 
 // Step is one line of an explanation.

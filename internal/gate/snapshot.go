@@ -15,6 +15,7 @@ import (
 type snapshot struct {
 	hosts   *shards[string]       // canonical host → tenant ID
 	slugs   *shards[string]       // slug → tenant ID
+	tokens  *shards[string]       // hash of a token → tenant ID
 	tenants *shards[*tenantState] // tenant ID → state
 	pending *shards[*Pending]     // tenant ID → the change that waits to be confirmed
 	global  atomic.Pointer[globalState]
@@ -29,7 +30,7 @@ type globalState struct {
 }
 
 func newSnapshot() *snapshot {
-	return &snapshot{hosts: newShards[string](), slugs: newShards[string](), tenants: newShards[*tenantState](), pending: newShards[*Pending]()}
+	return &snapshot{hosts: newShards[string](), slugs: newShards[string](), tokens: newShards[string](), tenants: newShards[*tenantState](), pending: newShards[*Pending]()}
 }
 
 // ready reports whether the policy was ever loaded.
@@ -56,6 +57,12 @@ func (s *snapshot) bySlug(slug string) *tenantState {
 	return s.byID(id)
 }
 
+// byToken finds the tenant of a token by its hash, nil if there is none.
+func (s *snapshot) byToken(hash string) *tenantState {
+	id, _ := s.tokens.get(hash)
+	return s.byID(id)
+}
+
 func (s *snapshot) byID(id string) *tenantState {
 	t, _ := s.tenants.get(id)
 	return t
@@ -65,6 +72,9 @@ func (s *snapshot) byID(id string) *tenantState {
 func (s *snapshot) put(p *TenantPolicy) {
 	next := newTenantState(p)
 	old := s.byID(p.Tenant.ID)
+	if old != nil {
+		next.tokens = holdTokens(p.Tokens, old.tokens)
+	}
 	s.tenants.set(p.Tenant.ID, next)
 	if p.Pending != nil {
 		s.pending.set(p.Tenant.ID, p.Pending)
@@ -75,6 +85,9 @@ func (s *snapshot) put(p *TenantPolicy) {
 		s.hosts.set(host, p.Tenant.ID)
 	}
 	s.slugs.set(p.Tenant.Slug, p.Tenant.ID)
+	for hash := range next.tokens {
+		s.tokens.set(hash, p.Tenant.ID)
+	}
 	if old != nil {
 		s.dropNames(old, next)
 	}
@@ -89,8 +102,8 @@ func (s *snapshot) remove(id string) {
 	}
 }
 
-// dropNames removes the hosts and the slug that led to old and do not lead to
-// next, unless another tenant has them by now.
+// dropNames removes the hosts, the slug and the tokens that led to old and do
+// not lead to next, unless another tenant has them by now.
 func (s *snapshot) dropNames(old, next *tenantState) {
 	for _, host := range old.Hosts {
 		if id, _ := s.hosts.get(host); id == old.ID && !slices.Contains(next.Hosts, host) {
@@ -99,6 +112,11 @@ func (s *snapshot) dropNames(old, next *tenantState) {
 	}
 	if id, _ := s.slugs.get(old.Slug); id == old.ID && next.Slug != old.Slug {
 		s.slugs.remove(old.Slug)
+	}
+	for hash := range old.tokens {
+		if next.tokens[hash] == nil {
+			s.tokens.remove(hash)
+		}
 	}
 }
 
@@ -111,6 +129,7 @@ type tenantState struct {
 	ended    map[string]time.Time
 	pending  *Pending
 	running  []Emergency
+	tokens   map[string]*heldToken // by their hashes
 	lists    atomic.Pointer[lists]
 }
 
@@ -122,6 +141,7 @@ func newTenantState(p *TenantPolicy) *tenantState {
 		ended:    make(map[string]time.Time, len(p.Ended)),
 		pending:  p.Pending,
 		running:  p.Running,
+		tokens:   holdTokens(p.Tokens, nil),
 	}
 	for _, a := range p.Admins {
 		t.admins[a.ID] = a
@@ -135,7 +155,7 @@ func newTenantState(p *TenantPolicy) *tenantState {
 // withEnded returns the tenant with one more ended session; those whose tokens
 // have run out are left behind.
 func (t *tenantState) withEnded(e EndedSession, now time.Time) *tenantState {
-	next := &tenantState{Tenant: t.Tenant, networks: t.networks, admins: t.admins, pending: t.pending, running: t.running}
+	next := &tenantState{Tenant: t.Tenant, networks: t.networks, admins: t.admins, pending: t.pending, running: t.running, tokens: t.tokens}
 	next.ended = make(map[string]time.Time, len(t.ended)+1)
 	for id, until := range t.ended {
 		if now.Before(until) {

@@ -314,6 +314,11 @@ func (d *Door) Actor(q *Request, dec *Decision) Actor {
 		a.Tenant, a.Admin, a.Login, a.Role = dec.Tenant.ID, dec.Admin.ID, dec.Admin.Login, dec.Admin.Role
 		a.Session = dec.Claims.Session
 	}
+	if t := dec.Token; t != nil {
+		// Its scopes were asked before: within them it acts as an owner does.
+		a.Kind, a.Tenant, a.Admin, a.Login, a.Role = ActorToken, dec.Tenant.ID, t.ID, t.Shown(), RoleOwner
+		a.OwnNetworks = len(t.Networks) > 0
+	}
 	return a
 }
 

@@ -52,6 +52,7 @@ type TenantPolicy struct {
 	Ended    []EndedSession
 	Pending  *Pending    // the change that waits to be confirmed; nil: none
 	Running  []Emergency // that have not ended
+	Tokens   []APIToken
 }
 
 // AdminView is what a decision needs to know of an admin.
@@ -89,6 +90,7 @@ const (
 	ChangeAdmin     ChangeKind = "admin"
 	ChangeSession   ChangeKind = "session"
 	ChangeEmergency ChangeKind = "emergency"
+	ChangeToken     ChangeKind = "token"
 	ChangeGlobal    ChangeKind = "global"  // keys, epoch of everybody
 	ChangeAccess    ChangeKind = "access"  // records were read: nothing is different
 	ChangeAsk       ChangeKind = "request" // of a visitor who was kept out
@@ -123,6 +125,12 @@ type Record struct {
 	Guarded int64
 }
 
+// difference is the detail of a change of one thing, as it was and as it is.
+type difference struct {
+	Before any `json:"before,omitempty"`
+	After  any `json:"after,omitempty"`
+}
+
 // Store keeps everything. Each method is one transaction: it happens wholly,
 // durably, or not at all. Every change to policy, people or sessions ends with
 // the next position of the change log.
@@ -135,6 +143,7 @@ type Store interface {
 	GuardStore
 	AdminStore
 	SessionStore
+	TokenStore
 	AttemptStore
 	EvidenceStore
 	AskStore

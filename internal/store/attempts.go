@@ -66,10 +66,13 @@ func netBytes(a netip.Addr, bits int) []byte {
 }
 
 const attemptColumns = `a.reference, a.tenant, a.host, a.address, a.bits, a.peer, a.hops, a.stage, a.outcome, a.reason, a.admin,
-	COALESCE(d.login, ''), a.login_hash, a.session, a.method, a.path, a.user_agent, a.list_version, a.count,
+	` + attemptLogin + `, a.login_hash, a.session, a.method, a.path, a.user_agent, a.list_version, a.count,
 	a.first_time, a.last_time, a.node, a.boot`
 
-const attemptTables = ` FROM attempts a LEFT JOIN admins d ON d.id = a.admin`
+const attemptTables = ` FROM attempts a LEFT JOIN admins d ON d.id = a.admin LEFT JOIN api_tokens t ON t.id = a.admin`
+
+// attemptLogin is who made an attempt, as it is shown: see gate.APIToken.
+const attemptLogin = `COALESCE(d.login, 'token ' || t.name, '')`
 
 func scanAttempt(row scanner) (a gate.Attempt, err error) {
 	err = row.Scan(&a.Reference, &a.Tenant, &a.Host, addrColumn{&a.Address}, &a.Bits, addrColumn{&a.Peer}, jsonColumn[gate.Hop]{&a.Hops},
@@ -204,7 +207,7 @@ func (s *Store) GroupAttempts(ctx context.Context, f gate.AttemptFilter, by gate
 		FROM (
 			SELECT g.*, ROW_NUMBER() OVER (PARTITION BY part, length ORDER BY last_time DESC, reference DESC) AS newest
 			FROM (
-				SELECT `+grouping.columns+`, COALESCE(d.login, '') AS login, a.count, a.first_time, a.last_time, a.reference`+
+				SELECT `+grouping.columns+`, `+attemptLogin+` AS login, a.count, a.first_time, a.last_time, a.reference`+
 		attemptTables+w.String()+`
 			) g
 		) n

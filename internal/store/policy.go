@@ -82,6 +82,15 @@ func (s *Store) findPolicies(ctx context.Context, tx querier, id string) ([]gate
 			p.Admins = append(p.Admins, a.AdminView)
 		}
 	}
+	tokens, err := findTokens(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tokens {
+		if p := index[t.Tenant]; p != nil {
+			p.Tokens = append(p.Tokens, t)
+		}
+	}
 	ended, err := findEnded(ctx, tx, id, s.now())
 	if err != nil {
 		return nil, err

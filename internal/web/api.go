@@ -50,6 +50,8 @@ var routes = []route{
 	{"sessions", methods{"GET": {do: getSessions, params: pageParams}}},
 	{"sessions/*", methods{"DELETE": {do: deleteSession}}},
 	{"changes", methods{"GET": {do: getChanges, params: pageParams}}},
+	{"tokens", methods{"GET": {do: getTokens}, "POST": {do: postToken, body: maxBody, status: http.StatusCreated}}},
+	{"tokens/*", methods{"DELETE": {do: deleteToken}}},
 }
 
 type route struct {
@@ -86,16 +88,22 @@ type call struct {
 	limit  int64 // of the body
 }
 
-// api answers what lies under apiPrefix, for whoever has a session. Refusals of
-// the first door and of cross-origin requests were made before.
+// api answers what lies under apiPrefix, for whoever has a session or a token.
+// Refusals of the first door and of cross-origin requests were made before.
 func (h *Handler) api(w http.ResponseWriter, r *http.Request, v Visit) {
 	path := strings.TrimPrefix(r.URL.Path, apiPrefix)
-	allowed, arg := find(path)
+	found, arg := find(path)
+	allowed := found.methods
 	e, ok := allowed.find(r.Method)
 	switch site := h.door.Site; {
 	case !site.Login, !site.Console && path != "me":
 		writeProblem(w, notFound.problem("this part of the API is switched off for this site"))
 		return
+	case v.Request.Bearer != "":
+		if refusal := h.door.Call(v.Request, v.Decision); refusal != nil {
+			writeProblem(w, h.tokenProblem(refusal))
+			return
+		}
 	case !signedIn(v) && !e.anybody:
 		writeProblem(w, h.refusal(v))
 		return
@@ -113,8 +121,12 @@ func (h *Handler) api(w http.ResponseWriter, r *http.Request, v Visit) {
 		writeProblem(w, methodNotAllowed.problem("allowed are "+allowed.String()))
 		return
 	}
+	if err := mayCall(v.Decision.Token, r.Method, found.path); err != nil {
+		writeProblem(w, h.errorProblem(err))
+		return
+	}
 	c := &call{Request: r, h: h, w: w, visit: v, arg: arg, limit: e.body}
-	if signedIn(v) {
+	if signedIn(v) || v.Decision.Token != nil {
 		c.actor, c.tenant = h.door.Actor(v.Request, v.Decision), v.Decision.Tenant.ID
 	}
 	if err := c.answer(e); err != nil {
@@ -170,14 +182,15 @@ func hasBody(r *http.Request) bool {
 // read reads the body.
 func (c *call) read(into any) error { return readJSON(c.w, c.Request, c.limit, into) }
 
-// find returns the methods of the first route that fits, and what * stands for.
-func find(path string) (methods, string) {
+// find returns the first route that fits, and what * stands for; without
+// methods: none does.
+func find(path string) (route, string) {
 	for _, r := range routes {
 		if arg, ok := fits(r.path, path); ok {
-			return r.methods, arg
+			return r, arg
 		}
 	}
-	return nil, ""
+	return route{}, ""
 }
 
 // fits reports whether a path is one of a pattern, and what its * stands for.

@@ -35,13 +35,14 @@ var apiStart = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 type apiSite struct {
 	*testing.T
 	*gate.Gate
-	ctx    context.Context
-	store  *store.Store
-	door   *gate.Door
-	server *httptest.Server
-	clock  *atomic.Pointer[time.Time]
-	tokens map[string]string // session tokens by login
-	acme   *gate.Tenant
+	ctx     context.Context
+	store   *store.Store
+	door    *gate.Door
+	server  *httptest.Server
+	clock   *atomic.Pointer[time.Time]
+	tokens  map[string]string // session tokens by login
+	bearers map[string]string // API tokens by name
+	acme    *gate.Tenant
 }
 
 // apiTemplate is a store with everybody signed in. Passwords take long to hash,
@@ -86,7 +87,7 @@ func newAPISite(t *testing.T) *apiSite {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := &apiSite{T: t, ctx: t.Context(), tokens: tokens}
+	s := &apiSite{T: t, ctx: t.Context(), tokens: tokens, bearers: map[string]string{}}
 	t.Cleanup(s.open(file))
 	s.acme = must(s.Tenant(s.ctx, "acme"))
 	s.server = httptest.NewServer(http.HandlerFunc(s.serve))
@@ -137,6 +138,7 @@ func (s *apiSite) serve(w http.ResponseWriter, r *http.Request) {
 		Host: r.Host, Address: s.door.Source.Find(r.RemoteAddr, r.Header["X-Forwarded-For"]),
 		Token: token, Doubled: err != nil, Method: r.Method, Path: r.URL.Path, UserAgent: r.UserAgent(),
 	}
+	ReadToken(q, r)
 	dec := s.door.Decide(q)
 	New(s.door).Own(w, r, Visit{q, &dec})
 }
@@ -176,6 +178,11 @@ func (s *apiSite) send(as, method, path, body string, headers ...string) answer 
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
+	return s.exchange(r)
+}
+
+func (s *apiSite) exchange(r *http.Request) answer {
+	s.Helper()
 	res, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		s.Fatal(err)
@@ -183,6 +190,14 @@ func (s *apiSite) send(as, method, path, body string, headers ...string) answer 
 	defer res.Body.Close()
 	return answer{res, string(must(io.ReadAll(res.Body)))}
 }
+
+// later moves the clock on by seconds.
+func (s *apiSite) later(seconds int) {
+	at := s.clock.Load().Add(time.Duration(seconds) * time.Second)
+	s.clock.Store(&at)
+}
+
+func jsonText(v any) string { return string(must(json.Marshal(v))) }
 
 // get reads something, which has to work, into a value.
 func (s *apiSite) get(as, path string, into any) {

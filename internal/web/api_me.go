@@ -18,15 +18,16 @@ func (t timestamp) MarshalJSON() ([]byte, error) {
 }
 
 type meJSON struct {
-	Login   string        `json:"login"`
-	Name    string        `json:"name"`
-	AdminID string        `json:"admin_id"`
-	Role    gate.Role     `json:"role"`
-	Tenant  tenantJSON    `json:"tenant"`
-	Session mySessionJSON `json:"session"`
-	Address string        `json:"address"`
-	Hops    []gate.Hop    `json:"hops"` // how the address was found
-	Network myNetworkJSON `json:"network"`
+	Login   string         `json:"login"`
+	Name    string         `json:"name"`
+	AdminID string         `json:"admin_id"`
+	Role    gate.Role      `json:"role"`
+	Tenant  tenantJSON     `json:"tenant"`
+	Session *mySessionJSON `json:"session"` // null for a token
+	Token   *tokenJSON     `json:"token"`   // null for people
+	Address string         `json:"address"`
+	Hops    []gate.Hop     `json:"hops"` // how the address was found
+	Network myNetworkJSON  `json:"network"`
 }
 
 type tenantJSON struct {
@@ -56,12 +57,18 @@ type myEntry struct {
 func getMe(c *call) (any, error) {
 	q, dec := c.visit.Request, c.visit.Decision
 	me := meJSON{
-		Login: dec.Admin.Login, Name: dec.Admin.Name, AdminID: dec.Admin.ID, Role: dec.Admin.Role,
+		Login: c.actor.Login, AdminID: c.actor.Admin, Role: c.actor.Role,
 		Tenant:  tenantJSON{dec.Tenant.Slug, dec.Tenant.Name},
-		Session: mySessionJSON{dec.Claims.Session, timestamp(dec.Claims.SignedIn), timestamp(dec.Claims.Expires)},
 		Address: q.Address.Addr.String(), Hops: c.h.door.Source.Hops(q.Address),
 		Network: myNetworkJSON{Allowed: true, Reason: dec.Pass},
 	}
+	if t := dec.Token; t != nil {
+		token := showToken(t)
+		me.Name, me.Token = t.Name, &token
+		return me, nil
+	}
+	me.Name = dec.Admin.Name
+	me.Session = &mySessionJSON{dec.Claims.Session, timestamp(dec.Claims.SignedIn), timestamp(dec.Claims.Expires)}
 	// A member may not read the list, but may know what lets it in.
 	if n := c.h.door.Entry(q, dec); n != nil && dec.Pass == gate.ByNetwork {
 		me.Network.Entry = &myEntry{n.ID, n.Range.String(), n.Label}

@@ -27,7 +27,8 @@ type problem struct {
 	Pending any `json:"pending,omitempty"` // of change_pending: the change that waits
 	Guard   any `json:"guard,omitempty"`   // of would_…: more about it
 
-	RetryAfter int64 `json:"-"` // seconds, for the header; 0: none
+	RetryAfter int64  `json:"-"` // seconds, for the header; 0: none
+	Challenge  string `json:"-"` // of WWW-Authenticate, where it is not the sign-in page
 }
 
 // fieldProblem says what is wrong with one field of the input.

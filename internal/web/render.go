@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"html/template"
 	"io/fs"
@@ -192,6 +193,6 @@ func problemHeaders(w http.ResponseWriter, p problem) {
 		header.Set("Retry-After", strconv.FormatInt(p.RetryAfter, 10))
 	}
 	if p.Status == http.StatusUnauthorized { // as in writeProblem
-		header.Set("WWW-Authenticate", `Sallyport login="`+loginPath+`"`)
+		header.Set("WWW-Authenticate", cmp.Or(p.Challenge, `Sallyport login="`+loginPath+`"`))
 	}
 }

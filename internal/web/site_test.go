@@ -101,6 +101,7 @@ func (s *site) serve(w http.ResponseWriter, r *http.Request) {
 		Host: r.Host, Address: s.door.Source.Find(r.RemoteAddr, r.Header["X-Forwarded-For"]),
 		Token: token, Doubled: err != nil, Method: r.Method, Path: r.URL.Path, UserAgent: r.UserAgent(),
 	}
+	ReadToken(q, r)
 	dec := s.door.Decide(q)
 	h, v := New(s.door), Visit{q, &dec}
 	switch {

@@ -206,6 +206,23 @@ CREATE INDEX sessions_admin ON sessions (admin);
 CREATE INDEX sessions_expires ON sessions (expires);
 CREATE INDEX sessions_revoked ON sessions (tenant, expires) WHERE revoked;
 
+-- Tokens for scripts. A removed one keeps its name for the records.
+CREATE TABLE api_tokens (
+	id           TEXT   PRIMARY KEY,
+	tenant       TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	name         TEXT   NOT NULL,
+	hash         BYTEA,           -- NULL once it is removed
+	scopes       TEXT   NOT NULL, -- JSON
+	networks     TEXT   NOT NULL, -- JSON
+	created      BIGINT NOT NULL,
+	created_by   TEXT   NOT NULL,
+	expires      BIGINT NOT NULL,
+	last_used    BIGINT NOT NULL,
+	last_address BYTEA
+);
+CREATE UNIQUE INDEX api_tokens_hash ON api_tokens (hash);
+CREATE UNIQUE INDEX api_tokens_name ON api_tokens (tenant, name) WHERE hash IS NOT NULL;
+
 CREATE TABLE attempts (
 	reference    TEXT   NOT NULL, -- 35 bits of chance: among many, two meet
 	tenant       TEXT   NOT NULL, -- outlives the tenant
