@@ -80,7 +80,16 @@ func (d *demo) tour() []step {
 	if d.fresh {
 		password = d.people[0].password
 	}
+	visitor := "-H 'X-Forwarded-For: 198.51.100.99' "
 	return []step{
+		{"Sign in as " + login + " and keep the list: take the head office away in a draft, and read who would be cut off before you apply it.", []string{
+			acme + "/_sallyport/networks",
+		}},
+		{"Ask to be let in, as somebody who is kept out; answer as " + login + ", and come again.", []string{
+			curl + "-i " + visitor + acme + "/",
+			curl + visitor + `-H 'Content-Type: application/json' -d '{"reference":"SP-…","login":"mo.diaz","why":"At a customer","for":"8h"}' ` + acme + "/_sallyport/api/v1/requests",
+			acme + "/_sallyport/requests",
+		}},
 		{"Come from elsewhere: the head office is in the list, an attacker is not.", []string{
 			curl + "-i -H 'X-Forwarded-For: 203.0.113.7' " + acme + "/",
 			curl + "-i -H 'X-Forwarded-For: " + demoAttackers()[0].String() + "' " + acme + "/",
@@ -94,6 +103,10 @@ func (d *demo) tour() []step {
 		{"Open the page of " + acme + ", where two clocks run, and take its network away: within a second they stop.", []string{
 			d.command("network remove acme 127.0.0.1"),
 			d.command(`network add acme 127.0.0.1 --label "This computer"`),
+		}},
+		{"Open globex for this computer in an emergency, and read there that it was done.", []string{
+			d.command(`emergency globex --address 127.0.0.1 --for 15m --why "trying it"`),
+			globex + "/_sallyport/networks",
 		}},
 		{"Let yourself in to globex for ten minutes.", []string{
 			d.command(`network add globex 127.0.0.1 --label "Me, trying" --expires 10m`),
