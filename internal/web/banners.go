@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -25,23 +24,24 @@ type bannerButton struct {
 }
 
 // banners make the notices, the gravest first. They say what the node knows by
-// itself: the frame of a page must not wait for the store.
-var banners = []func(*screen, *consoleView) *banner{storeAwayBanner, offBanner}
+// itself: the frame of a page must not wait for the store. Only who may read the
+// list sees them.
+var banners = []func(*screen, *consoleView) []*banner{pendingBanner, storeAwayBanner, emergencyBanner, offBanner}
 
 // storeAwayBanner says that nothing can be changed for the time being.
-func storeAwayBanner(s *screen, v *consoleView) *banner {
+func storeAwayBanner(s *screen, v *consoleView) []*banner {
 	if !s.h.door.StoreDown() {
 		return nil
 	}
-	return &banner{Class: "blocked", Text: v.T("banner.store_away")}
+	return []*banner{{Class: "blocked", Text: v.T("banner.store_away")}}
 }
 
 // offBanner says that the list protects nobody.
-func offBanner(s *screen, v *consoleView) *banner {
-	if s.visit.Decision.Tenant.Mode != gate.ModeOff || !slices.Contains(readerRoles, s.actor.Role) {
+func offBanner(s *screen, v *consoleView) []*banner {
+	if s.visit.Decision.Tenant.Mode != gate.ModeOff {
 		return nil
 	}
-	return &banner{Class: "off", Text: v.T("off.banner")}
+	return []*banner{{Class: "off", Text: v.T("off.banner")}}
 }
 
 // Before is the text up to the time that counts down.

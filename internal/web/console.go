@@ -28,6 +28,8 @@ var consolePages = []consolePage{
 	{path: networksPath, nav: "nav.networks", roles: readerRoles, get: networksPage, post: editNetworks},
 	{path: networksPath + "/add", roles: ownerRoles, get: addNetworkPage, post: addNetwork},
 	{path: networksPath + "/entries/*", roles: ownerRoles, get: networkPage, post: setNetwork},
+	{path: confirmPath, roles: ownerRoles, post: confirmChange},
+	{path: undoPath, roles: ownerRoles, post: undoChange},
 	{path: historyPath, roles: readerRoles, get: history},
 	{path: comparePath, roles: readerRoles, get: compareVersions},
 	{path: restorePath, roles: ownerRoles, get: restoreQuestion, post: restoreVersion},

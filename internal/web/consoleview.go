@@ -89,9 +89,9 @@ func (s *screen) frame(title string, pairs ...any) *consoleView {
 	}
 	v.Title = v.T(title, pairs...)
 	v.Here = s.here()
-	for _, of := range banners {
-		if b := of(s, v); b != nil {
-			v.Banners = append(v.Banners, b)
+	if slices.Contains(readerRoles, s.actor.Role) {
+		for _, of := range banners {
+			v.Banners = append(v.Banners, of(s, v)...)
 		}
 	}
 	if done := s.URL.Query().Get("done"); done != "" {

@@ -41,7 +41,7 @@ func wantsPage(r *http.Request) bool {
 	switch mediaOf(r) {
 	case jsonMedia:
 		return false
-	case formMedia, fileMedia:
+	case formMedia:
 		return true
 	}
 	return wantsHTML(r)

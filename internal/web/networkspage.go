@@ -59,6 +59,9 @@ func networksPage(s *screen) error {
 	d := &networksData{consoleView: s.frame("net.title"), Self: s.URL.RequestURI()}
 	d.Version, d.Changed, d.By = now.list.Version, d.minuteOf(now.list.At), d.by(now.list.By)
 	d.Modes, d.Icons = modeChoices(now), modeIcons
+	if b := undoneBanner(d.consoleView, now.list); b != nil {
+		d.Banners = append(d.Banners, b)
+	}
 	if err := d.dryRun(s, now); err != nil {
 		return err
 	}

@@ -23,11 +23,14 @@ type sentValue struct{ Name, Value string }
 // inConsole are the words for errors where the console has others than the
 // pages of strangers.
 var inConsole = map[string]errorWords{
-	unavailable.code:   {"error.store_away.title", "error.store_away.lead", "page.retry"},
-	notYetInForce.code: {"error.not_yet_in_force.title", "error.not_yet_in_force.lead", "page.retry"},
-	lastOwner.code:     {"error.last_owner.title", "error.last_owner.lead", ""},
-	forbidden.code:     {"error.forbidden.title", "error.forbidden.lead", ""},
-	notFound.code:      {"error.not_found.title", "error.not_found.lead", ""},
+	unavailable.code:    {"error.store_away.title", "error.store_away.lead", "page.retry"},
+	notYetInForce.code:  {"error.not_yet_in_force.title", "error.not_yet_in_force.lead", "page.retry"},
+	lastOwner.code:      {"error.last_owner.title", "error.last_owner.lead", ""},
+	notAdmitted.code:    {"error.not_admitted.title", "error.not_admitted.lead", ""},
+	nothingPending.code: {"error.nothing_pending.title", "error.nothing_pending.lead", ""},
+	changePending.code:  {"error.change_pending.title", "error.change_pending.lead", ""},
+	forbidden.code:      {"error.forbidden.title", "error.forbidden.lead", ""},
+	notFound.code:       {"error.not_found.title", "error.not_found.lead", ""},
 }
 
 // fail answers a request with an error: to people as a page in the frame, so
