@@ -136,7 +136,7 @@ func settleConflict(s *screen) error {
 	case err != nil:
 		return err
 	case d.Changes == 0:
-		return s.done(historyPath, "done.draft_empty")
+		return s.done(networksPath, "done.draft_empty")
 	}
 	return s.done(draftPath, "done.merged")
 }

@@ -153,7 +153,7 @@ func revertInDraft(s *screen) error {
 	case err != nil:
 		return err
 	case d.Changes == 0:
-		return s.done(historyPath, "done.draft_empty")
+		return s.done(networksPath, "done.draft_empty")
 	}
 	return s.done(draftPath, "done.reverted")
 }
@@ -180,5 +180,5 @@ func discardDraft(s *screen) error {
 	if err := s.h.door.DiscardDraft(s.Context(), s.actor, s.tenant); err != nil {
 		return err
 	}
-	return s.done(historyPath, "done.discarded")
+	return s.done(networksPath, "done.discarded")
 }

@@ -189,11 +189,11 @@ func TestDraftPages(t *testing.T) {
 	s.post("owner", "networks/draft", "key", hq.Key).leads(t, "/_sallyport/networks/draft?done=reverted")
 	s.post("owner", "networks/draft", "key", "none").shows(t, 404, "There is nothing here")
 	s.post("owner", "networks/draft", "mode", "enforced").leads(t, "/_sallyport/networks/draft?done=reverted")
-	s.post("owner", "networks/draft", "key", lab.Key).leads(t, "/_sallyport/networks/history?done=draft_empty")
+	s.post("owner", "networks/draft", "key", lab.Key).leads(t, "/_sallyport/networks?done=draft_empty")
 
 	s.edit("owner", newEntry("10.0.0.0/24", "Lab"))
 	says(t, s.page("owner", "networks/discard").shows(t, 200, "Discard your draft?"), "Your draft with 1 change will be gone.")
-	s.post("owner", "networks/discard").leads(t, "/_sallyport/networks/history?done=discarded")
+	s.post("owner", "networks/discard").leads(t, "/_sallyport/networks?done=discarded")
 	s.post("owner", "networks/discard").shows(t, 404, "There is nothing here")
 }
 

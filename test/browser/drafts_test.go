@@ -78,7 +78,7 @@ var draftStory = []state{
 		return v.Submit("form.merge button.primary")
 	}},
 	{"discard", 200, "draft.discard.title", "", func(v *visitor) int { return v.Submit(`a[href*="networks/discard"]`) }},
-	{"discarded", 200, "hist.title", "", func(v *visitor) int { return v.Submit("button.primary") }},
+	{"discarded", 200, "net.title", "", func(v *visitor) int { return v.Submit("button.primary") }},
 }
 
 // TestDrafts walks through the story in both languages, with and without scripts,
