@@ -1,0 +1,6 @@
+package gate
+
+import "context"
+
+// UndoOverdue undoes what is due now, without waiting for the clock.
+func (g *Gate) UndoOverdue(ctx context.Context) error { return g.undoOverdue(ctx) }
