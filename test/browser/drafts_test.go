@@ -55,6 +55,12 @@ var draftStory = []state{
 		return 200
 	}},
 	{"restored", 200, "draft.title", "", func(v *visitor) int { return v.Submit(`form[action*="networks/restore"] button`) }},
+	{"mode-in-draft", 200, "draft.title", "", func(v *visitor) int {
+		v.console("networks")
+		v.Submit(`button[name="mode"][value="dry_run"]`)
+		return v.Submit(`.draftbar a[href*="networks/draft"]`)
+	}},
+	{"reverted", 200, "draft.title", "", func(v *visitor) int { return v.Submit(`form:has(input[name="mode"]) button`) }},
 	{"restore-asks", 200, "hist.restore", "", func(v *visitor) int {
 		v.console("networks/compare?from=1&to=2")
 		return v.Submit(`form[action*="networks/restore"] button`)
