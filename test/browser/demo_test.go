@@ -32,7 +32,7 @@ func TestDemo(t *testing.T) {
 			}
 			v.signIn(password[1])
 			v.Goto(gate.URL("acme", "/_sallyport/"))
-			if got, want := v.Text(".chip.dry"), readPhrases(t, lang).say(t, "home.would_block"); got != want {
+			if got, want := v.Text(".facts .chip.dry"), readPhrases(t, lang).say(t, "home.would_block"); got != want {
 				t.Errorf("the network: got %q, want %q", got, want)
 			}
 			v.look(t, lang+"-signed-in-dry-run")

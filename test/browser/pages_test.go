@@ -52,7 +52,7 @@ func (v *visitor) choosePassword(current, password string) int {
 func (v *visitor) signOut() int {
 	v.t.Helper()
 	v.Goto(v.gate.URL("acme", "/_sallyport/"))
-	return v.Submit("form button")
+	return v.Submit("main form button")
 }
 
 // state is a state of a page, and how to get there from the one before.
