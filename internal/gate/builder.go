@@ -236,12 +236,13 @@ func (b *builder) covered(networks []Network) {
 		n, by := &networks[r.Entry], &networks[r.By]
 		if b.byID[n.ID] == nil && by.Admits(b.now) && len(by.Roles) == 0 && len(by.Admins) == 0 {
 			b.warn(fmt.Sprintf("entries[%d].range", r.Entry), WarnCovered, "%s is inside %q (%s) already", n.Range, by.Label, by.Range)
+			b.warnings[len(b.warnings)-1].Cover = by
 		}
 	}
 }
 
 func (b *builder) warn(field, code, format string, args ...any) {
-	b.warnings = append(b.warnings, Warning{field, code, fmt.Sprintf(format, args...)})
+	b.warnings = append(b.warnings, Warning{Field: field, Code: code, Text: fmt.Sprintf(format, args...)})
 }
 
 // micros is a time as the store keeps it.

@@ -79,9 +79,10 @@ type Edited struct {
 
 // Warning is a word about an entry that is stored all the same.
 type Warning struct {
-	Field string // e.g. entries[2].range
-	Code  string // from a closed list: see the constants
-	Text  string // in English, for whoever has no page
+	Field string   // e.g. entries[2].range
+	Code  string   // from a closed list: see the constants
+	Text  string   // in English, for whoever has no page
+	Cover *Network // covered: the entry that contains it
 }
 
 // Codes of warnings.

@@ -284,7 +284,7 @@ func (t *Table) rangeColumn() (best int) {
 // A column that is there twice is read once.
 func (t *Table) Guess() {
 	for i, name := range t.Columns {
-		if name == problemColumn || slices.Contains(t.Columns[:i], name) {
+		if name == ProblemColumn || slices.Contains(t.Columns[:i], name) {
 			t.Columns[i] = ""
 		}
 	}

@@ -2,6 +2,7 @@ package sheet
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func (t *Table) Rows(label string) []Row {
 			row.Bad = append(row.Bad, gate.FieldError{Code: CodeCells, Message: fmt.Sprintf("it has %d cells, and the header has %d", len(cells), len(t.Columns))})
 		}
 		for j, name := range t.Columns[:min(len(cells), len(t.Columns))] {
-			if name != "" && name != problemColumn {
+			if name != "" && name != ProblemColumn {
 				row.Set(name, fromCell(strings.TrimSpace(cells[j])))
 			}
 		}
@@ -61,18 +62,24 @@ func Read(data []byte, o Options) (*Table, []Row, error) {
 	return t, t.Rows(o.Label), nil
 }
 
+// Mend writes a cell anew, by somebody who has seen the row: that it had too
+// few cells, or too many, is settled.
+func (r *Row) Mend(column, text string) {
+	r.forgive("")
+	r.Set(column, text)
+}
+
+// forgive forgets what was wrong with a field.
+func (r *Row) forgive(field string) {
+	r.Bad = slices.DeleteFunc(r.Bad, func(e gate.FieldError) bool { return e.Field == field })
+}
+
 // Set reads one cell, also over what it was before. What package gate checks is
 // left to it.
 func (r *Row) Set(column, text string) {
 	text = strings.TrimSpace(text)
 	r.Cells[column] = text
-	kept := r.Bad[:0]
-	for _, bad := range r.Bad {
-		if bad.Field != column {
-			kept = append(kept, bad)
-		}
-	}
-	r.Bad = kept
+	r.forgive(column)
 	d := &r.Draft
 	switch column {
 	case Range:

@@ -26,9 +26,9 @@ const (
 // Columns are all that an entry has, in the order of a file without a header.
 var Columns = []string{Range, Label, Note, Owner, Enabled, NotBefore, Expires, Roles, Admins}
 
-// problemColumn says in a file of problem rows what is wrong with each. It is
+// ProblemColumn says in a file of problem rows what is wrong with each. It is
 // known so that such a file can be mended and read again, and not read.
-const problemColumn = "problem"
+const ProblemColumn = "problem"
 
 // names are how people head the columns, in small letters and without spaces,
 // dashes and the like.
@@ -43,7 +43,7 @@ var names = map[string]string{
 	"expires": Expires, "expiry": Expires, "end": Expires, "ends": Expires, "validuntil": Expires, "到期时间": Expires, "失效时间": Expires, "结束时间": Expires, "过期时间": Expires, "到期": Expires, "有效期至": Expires,
 	"roles": Roles, "role": Roles, "角色": Roles,
 	"admins": Admins, "admin": Admins, "logins": Admins, "管理员": Admins,
-	problemColumn: problemColumn, "问题": problemColumn,
+	ProblemColumn: ProblemColumn, "问题": ProblemColumn,
 }
 
 // column returns which column a cell of a header stands for, empty for none.

@@ -73,7 +73,7 @@ type Problem struct {
 // WriteProblems writes rows with what is wrong with them in a last column, to
 // be mended in a spreadsheet and read again.
 func WriteProblems(w io.Writer, problems []Problem, header Header) error {
-	columns := append(slices.Clone(Columns), problemColumn)
+	columns := append(slices.Clone(Columns), ProblemColumn)
 	return write(w, columns, header, func(yield func([]string) bool) {
 		for _, p := range problems {
 			cells := make([]string, 0, len(columns))

@@ -34,6 +34,8 @@ var consolePages = []consolePage{
 	{path: comparePath, roles: readerRoles, get: compareVersions},
 	{path: restorePath, roles: ownerRoles, get: restoreQuestion, post: restoreVersion},
 	{path: reviewPath, roles: ownerRoles, get: reviewPage, post: applyReview},
+	{path: importPath, roles: ownerRoles, get: importPage, post: importNetworks},
+	{path: exportPath, roles: readerRoles, get: exportPage},
 	{path: draftPath, roles: ownerRoles, get: draftPage, post: revertInDraft},
 	{path: draftPath + "/*", roles: readerRoles, get: othersDraftPage},
 	{path: discardPath, roles: ownerRoles, get: discardQuestion, post: discardDraft},
