@@ -236,6 +236,23 @@ func TestConflictPage(t *testing.T) {
 	s.post("owner", "networks/conflict", "version", strings.Repeat("1", maxChoices)).shows(t, 413, "That is too much")
 }
 
+// A store that does not answer loses neither the draft nor what was sent.
+func TestDraftWhileStoreIsAway(t *testing.T) {
+	s := newAPISite(t)
+	d := s.edit("owner", newEntry("10.0.0.0/24", "Lab"))
+	key := d.Entries[1].Key
+	s.store.Close()
+	page := s.post("owner", "networks/draft", "key", key).shows(t, 503, "This can't be done right now")
+	kept := find1(page, func(n *html.Node) bool { return n.Data == "input" && attr(n, "name") == "key" })
+	if attr(kept, "value") != key {
+		t.Error("what was sent is not in the page to be sent again")
+	}
+	page = s.post("owner", "networks/conflict", "version", "3", choicePrefix+key, "mine").shows(t, 503, "This can't be done right now")
+	if kept := find1(page, func(n *html.Node) bool { return attr(n, "name") == choicePrefix+key }); attr(kept, "value") != "mine" {
+		t.Error("a choice is not in the page to be sent again")
+	}
+}
+
 // TestDraftPagesByRole asks for every page as everybody.
 func TestDraftPagesByRole(t *testing.T) {
 	s := newAPISite(t)

@@ -298,7 +298,7 @@ func TestBadInput(t *testing.T) {
 		"too much":          {jsonMedia, `{"login":"` + big + `"}`, 413, "too_large"},
 		"another type":      {"text/plain", "login=a", 415, "unsupported_media_type"},
 		"no type":           {"", "login=a", 415, "unsupported_media_type"},
-		"multipart":         {"multipart/form-data; boundary=x", "--x--", 415, "This can&#39;t be read"},
+		"multipart":         {"multipart/form-data; boundary=x", "--x--", 415, "unsupported_media_type"},
 		"form, unknown":     {formMedia, "login=a&password=b&admin=1", 400, "This can&#39;t be read"},
 		"form, doubled":     {formMedia, "login=a&login=b", 400, "This can&#39;t be read"},
 		"form, no encoding": {formMedia, "login=%zz", 400, "This can&#39;t be read"},
