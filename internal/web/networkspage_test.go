@@ -1,7 +1,10 @@
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -370,7 +373,28 @@ func TestNetworksLong(t *testing.T) {
 	if got := textOf(first(page, "main")); !strings.Contains(got, "5,000 networks") || !strings.Contains(got, "Page 2 of 25") {
 		t.Errorf("the page says %.300q", got)
 	}
+	if got := weight(v, page, v.get(Prefix+"networks").body); got > 70<<10 {
+		t.Errorf("a page of 200 entries costs %d bytes, compressed, want 70 KiB", got)
+	}
 	if got := labels(v.get(Prefix+"networks?page=99").shows(t, 200, "Allowed networks")); len(got) != 200 {
 		t.Errorf("a page past the last has %d rows", len(got))
 	}
+}
+
+// weight is what a page and the files it is made of cost, compressed.
+func weight(v *visitor, page *html.Node, body string) int {
+	total := func(content string) int {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = io.WriteString(z, content)
+		z.Close()
+		return b.Len()
+	}
+	sum := total(body)
+	for n := range page.Descendants() {
+		if n.Data == "script" || n.Data == "link" {
+			sum += total(v.get(attr(n, "href") + attr(n, "src")).body)
+		}
+	}
+	return sum
 }
