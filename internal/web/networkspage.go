@@ -37,6 +37,7 @@ type networksData struct {
 // modeChoice is one of the modes on the page.
 type modeChoice struct {
 	Value   gate.Mode
+	Class   string
 	Word    string // key, as is Help
 	Help    string
 	Current bool // of the list, or of the draft
@@ -130,7 +131,7 @@ func modeChoices(l *lists) []modeChoice {
 	var out []modeChoice
 	for _, m := range slices.Backward(gate.Modes) {
 		out = append(out, modeChoice{
-			Value: m, Word: modePills[m].Word, Help: modeHelp[m],
+			Value: m, Class: modePills[m].Class, Word: modePills[m].Word, Help: modeHelp[m],
 			Current: m == l.mode(), Draft: m == l.mode() && m != l.list.Mode,
 		})
 	}

@@ -113,7 +113,9 @@ func TestConsoleStoreAway(t *testing.T) {
 	s.store.Close()
 	page := v.form(Prefix+"networks/add", "range", "192.0.2.1", "label", "Branch <1>", "ends", "never", "for", "all").
 		shows(t, 503, "This can't be done right now")
-	form := find1(page, func(n *html.Node) bool { return n.Data == "form" && find1(n, func(d *html.Node) bool { return attr(d, "name") == "label" }) != nil })
+	form := find1(page, func(n *html.Node) bool {
+		return n.Data == "form" && find1(n, func(d *html.Node) bool { return attr(d, "name") == "label" }) != nil
+	})
 	if form == nil {
 		t.Fatal("what was sent is lost")
 	}
