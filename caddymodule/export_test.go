@@ -92,7 +92,7 @@ func TestExport(t *testing.T) {
 	w.remove("acme", insideIP)
 	var last gate.Change
 	waitFor(t, "the change log says that it was broken off", 5*time.Second, func() bool {
-		changes, err := w.Changes(t.Context(), asCommand, w.acme.ID, 0, 1)
+		changes, err := w.Changes(t.Context(), asCommand, gate.ChangeFilter{Tenant: w.acme.ID, Limit: 1})
 		if err != nil || len(changes) == 0 {
 			t.Fatal(err)
 		}

@@ -88,7 +88,7 @@ func TestEmergencyBesideRoles(t *testing.T) {
 	if err := w.EndEmergency(t.Context(), command, w.acme.ID, e.ID); !errors.Is(err, gate.ErrNotFound) {
 		t.Errorf("ended twice: %v", err)
 	}
-	changes, err := w.Changes(t.Context(), command, w.acme.ID, 0, 2)
+	changes, err := w.Changes(t.Context(), command, gate.ChangeFilter{Tenant: w.acme.ID, Limit: 2})
 	if err != nil || changes[0].Action != "emergency.end" || changes[0].Actor != "li.na" || changes[1].Action != "emergency.open" ||
 		!strings.Contains(string(changes[1].Detail), `"address":"198.51.100.7"`) || string(changes[0].Detail) != string(changes[1].Detail) {
 		t.Errorf("change log: %+v, %v", changes, err)

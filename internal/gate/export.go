@@ -65,13 +65,7 @@ func (g *Gate) Export(ctx context.Context, by Actor, f AttemptFilter, format str
 		e.left = f.Limit
 	}
 	detail := exportDetail{Export: e.ID, Format: format, Since: orNil(f.Since), Until: orNil(f.Until), Limit: f.Limit}
-	for _, c := range f.Where {
-		where := exportedWhere{c.Field, c.Value, c.Not}
-		if c.Field == FieldAddress {
-			where.Value = c.Range.String()
-		}
-		detail.Where = append(detail.Where, where)
-	}
+	detail.Where = whereOf(f.Where)
 	return e, e.note(ctx, "attempts.export", detail)
 }
 

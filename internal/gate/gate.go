@@ -63,6 +63,8 @@ type Gate struct {
 	follower follower
 	seen     activity
 	used     tokenUses
+	read     readings
+	verified verification
 	strange  strangeCalls
 	open     registry
 	signers  assertions
@@ -138,6 +140,7 @@ func (g *Gate) Start(ctx context.Context) error {
 func (g *Gate) Stop() {
 	g.endAll()
 	g.evidence.end()
+	g.verified.end()
 	if g.stop != nil {
 		g.stop()
 		g.done.Wait()

@@ -225,7 +225,7 @@ func people(admins []AdminView, used []Used) []person {
 // owners are the admins who may edit the list, but for one.
 func owners(admins []AdminView, but string) []AdminView {
 	return slices.DeleteFunc(slices.Clone(admins), func(a AdminView) bool {
-		return a.Role != RoleOwner || a.Disabled || a.ID == but
+		return a.Role != RoleOwner || a.Disabled || a.NoPassword || a.ID == but
 	})
 }
 

@@ -157,7 +157,7 @@ func TestUndo(t *testing.T) {
 	if err := w.Confirm(t.Context(), command, w.acme.ID, 5); !errors.Is(err, gate.ErrNothingPending) {
 		t.Errorf("confirmed too late: %v", err)
 	}
-	changes, err := w.Changes(t.Context(), command, w.acme.ID, 0, 1)
+	changes, err := w.Changes(t.Context(), command, gate.ChangeFilter{Tenant: w.acme.ID, Limit: 1})
 	if err != nil || changes[0].Action != "network.undo" || string(changes[0].Detail) != `{"change":5,"base":4,"why":"not confirmed"}` {
 		t.Errorf("change log: got %s %s, %v", changes[0].Action, changes[0].Detail, err)
 	}

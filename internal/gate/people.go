@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sallyport-gate/sallyport/auth"
@@ -45,7 +46,7 @@ func (g *Gate) AddAdmin(ctx context.Context, by Actor, tenant string, n NewAdmin
 		ID: NewID(), Tenant: tenant, Login: n.Login, Name: strings.TrimSpace(n.Name), Role: n.Role,
 		Password: encoded, MustChange: true, Exempt: n.Exempt, Created: micros(g.now()),
 	}
-	rec := Record{Actor: by, Action: "admin.add", At: g.now()}
+	rec := Record{Actor: by, Action: "admin.add", At: g.now(), Detail: difference{After: a.detail()}}
 	if err := g.store.AddAdmin(ctx, rec, a); err != nil {
 		return nil, "", err
 	}
@@ -85,11 +86,23 @@ func (g *Gate) Admins(ctx context.Context, by Actor, tenant string) ([]Admin, er
 	return g.store.Admins(ctx, tenant)
 }
 
+// Admin returns one of a tenant's people, by id.
+func (g *Gate) Admin(ctx context.Context, by Actor, tenant, id string) (*Admin, error) {
+	if err := by.may(tenant, RoleOwner); err != nil {
+		return nil, err
+	}
+	a, err := g.store.Admin(ctx, id)
+	if err == nil && a.Tenant != tenant {
+		err = ErrNotFound
+	}
+	return a, err
+}
+
 // viewsOf returns what decisions need to know of admins.
 func viewsOf(admins []Admin) []AdminView {
 	out := make([]AdminView, len(admins))
 	for i, a := range admins {
-		out[i] = AdminView{ID: a.ID, Login: a.Login, Name: a.Name, Role: a.Role, Disabled: a.Disabled, Epoch: a.Epoch}
+		out[i] = AdminView{ID: a.ID, Login: a.Login, Name: a.Name, Role: a.Role, Disabled: a.Disabled, NoPassword: a.Password == "", Epoch: a.Epoch}
 	}
 	return out
 }
@@ -101,13 +114,15 @@ type AdminPatch struct {
 	Disabled *bool
 	Exempt   *bool
 	Password *string // a new first password; empty: one is made
+	Invite   bool    // take the password away, and make an invitation to set another
 	NoFactor bool    // forget the second factor and the recovery codes
 	SignOut  bool    // end all sessions
 }
 
 // SetAdmin changes an admin, named by id or login. What could let somebody in
 // who should not be, or keeps a session that should not go on, ends all of its
-// sessions. It returns the first password where one was set.
+// sessions. It returns the first password, or the secret of the invitation,
+// where there is a new one.
 func (g *Gate) SetAdmin(ctx context.Context, by Actor, tenant, name string, p AdminPatch) (*Admin, string, error) {
 	if err := by.may(tenant, RoleOwner); err != nil {
 		return nil, "", err
@@ -117,18 +132,19 @@ func (g *Gate) SetAdmin(ctx context.Context, by Actor, tenant, name string, p Ad
 		if err != nil {
 			return nil, "", err
 		}
-		password, err := g.setAdmin(ctx, by, a, p)
+		secret, err := g.setAdmin(ctx, by, a, p)
 		if errors.Is(err, ErrChanged) && tries < 10 {
 			continue
 		}
 		if err != nil {
 			return nil, "", err
 		}
-		return a, password, g.applied(ctx)
+		return a, secret, g.applied(ctx)
 	}
 }
 
-func (g *Gate) setAdmin(ctx context.Context, by Actor, a *Admin, p AdminPatch) (password string, err error) {
+func (g *Gate) setAdmin(ctx context.Context, by Actor, a *Admin, p AdminPatch) (secret string, err error) {
+	before := a.detail()
 	setIf(&a.Name, p.Name)
 	setIf(&a.Role, p.Role)
 	setIf(&a.Disabled, p.Disabled)
@@ -136,32 +152,48 @@ func (g *Gate) setAdmin(ctx context.Context, by Actor, a *Admin, p AdminPatch) (
 	if err := checkAdmin(NewAdmin{Login: a.Login, Name: a.Name, Role: a.Role}); err != nil {
 		return "", err
 	}
+	if secret, err = g.newSecret(ctx, a, p); err != nil {
+		return "", err
+	}
+	if a.Disabled {
+		a.uninvite()
+	}
 	rec := Record{Actor: by, Action: p.action(), At: g.now()}
-	if p.Role != nil || p.Disabled != nil {
-		stays := a.Role == RoleOwner && !a.Disabled
+	if p.Role != nil || p.Disabled != nil || p.Invite {
+		stays := a.Role == RoleOwner && !a.Disabled && a.Password != ""
 		if rec.Guarded, err = g.ownersStay(ctx, a, stays); err != nil {
 			return "", err
 		}
-	}
-	if p.Password != nil {
-		if password, a.Password, err = g.firstPassword(ctx, *p.Password); err != nil {
-			return "", err
-		}
-		a.MustChange = true
 	}
 	var recovery [][]byte
 	if p.NoFactor {
 		a.TOTP, a.Pending, a.TOTPStep, recovery = "", "", 0, [][]byte{}
 	}
-	raise := p.SignOut || p.NoFactor || p.Password != nil || p.Disabled != nil
+	rec.Detail = difference{Before: before, After: a.detail()}
+	raise := p.SignOut || p.NoFactor || p.Password != nil || p.Invite || p.Disabled != nil
 	_, err = g.store.SetAdmin(ctx, rec, *a, raise, recovery)
-	return password, err
+	return secret, err
+}
+
+// newSecret gives an admin a first password or an invitation.
+func (g *Gate) newSecret(ctx context.Context, a *Admin, p AdminPatch) (secret string, err error) {
+	switch {
+	case p.Password != nil:
+		secret, a.Password, err = g.firstPassword(ctx, *p.Password)
+		a.MustChange = true
+		a.uninvite()
+	case p.Invite && a.Disabled:
+		err = Invalid("reset", "disabled", "enable the account first: nobody who is disabled can set a password")
+	case p.Invite:
+		secret = a.invite(g.now())
+	}
+	return secret, err
 }
 
 // action names a change for the change log.
 func (p *AdminPatch) action() string {
 	switch {
-	case p.Password != nil || p.NoFactor:
+	case p.Password != nil || p.Invite || p.NoFactor:
 		return "admin.reset"
 	case p.Disabled != nil && *p.Disabled:
 		return "admin.disable"
@@ -222,7 +254,7 @@ func (g *Gate) RemoveAdmin(ctx context.Context, by Actor, tenant, name string) e
 		if err != nil {
 			return err
 		}
-		rec := Record{Actor: by, Action: "admin.remove", At: g.now()}
+		rec := Record{Actor: by, Action: "admin.remove", At: g.now(), Detail: difference{Before: a.detail()}}
 		if rec.Guarded, err = g.ownersStay(ctx, a, false); err != nil {
 			return err
 		}
@@ -272,8 +304,37 @@ func (g *Gate) EndSession(ctx context.Context, by Actor, id string) error {
 	} else if err != nil && !errors.Is(err, ErrForbidden) {
 		return err
 	}
-	if err := g.store.EndSession(ctx, Record{Actor: by, Action: "session.end", At: g.now()}, id); err != nil {
+	rec := Record{Actor: by, Action: "session.end", At: g.now(), Detail: difference{Before: s.detail()}}
+	if err := g.store.EndSession(ctx, rec, id); err != nil {
 		return err
 	}
 	return g.applied(ctx)
+}
+
+// EndSessions ends all sessions of a tenant but the actor's own, as owner or
+// reviewer; as member, the actor's own others. It returns how many.
+func (g *Gate) EndSessions(ctx context.Context, by Actor, tenant string) (int64, error) {
+	f := SessionFilter{Tenant: tenant, Now: g.now()}
+	switch err := by.may(tenant, RoleOwner, RoleReviewer); {
+	case errors.Is(err, ErrForbidden):
+		f.Admin = by.Admin
+	case err != nil:
+		return 0, err
+	}
+	n, err := g.store.EndSessions(ctx, Record{Actor: by, Action: "session.end_all", At: f.Now}, f, by.Session)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return n, g.applied(ctx)
+}
+
+// sessionDetail is a session in the change log.
+type sessionDetail struct {
+	Login   string    `json:"login"`
+	Address string    `json:"address"` // the last one
+	Started time.Time `json:"started"`
+}
+
+func (s *Session) detail() sessionDetail {
+	return sessionDetail{s.Login, textOf(s.LastAddress), s.Started}
 }

@@ -10,7 +10,7 @@ import (
 // Attempts lists attempts, newest first, for owners and reviewers of a tenant
 // and for commands, which may leave the tenant out.
 func (g *Gate) Attempts(ctx context.Context, by Actor, f AttemptFilter) ([]Attempt, error) {
-	if err := g.reviewable(ctx, by, &f); err != nil {
+	if err := g.readable(ctx, by, &f); err != nil {
 		return nil, err
 	}
 	return g.store.Attempts(ctx, f)
@@ -18,7 +18,7 @@ func (g *Gate) Attempts(ctx context.Context, by Actor, f AttemptFilter) ([]Attem
 
 // GroupAttempts groups the attempts that a filter selects, largest count first.
 func (g *Gate) GroupAttempts(ctx context.Context, by Actor, f AttemptFilter, group GroupBy) ([]AttemptGroup, error) {
-	if err := g.reviewable(ctx, by, &f); err != nil {
+	if err := g.readable(ctx, by, &f); err != nil {
 		return nil, err
 	}
 	return g.store.GroupAttempts(ctx, f, group)
@@ -100,6 +100,9 @@ func (g *Gate) Explain(ctx context.Context, by Actor, tenant, reference string) 
 	}
 	a, err := g.store.Attempt(ctx, tenant, reference)
 	if err != nil {
+		return nil, err
+	}
+	if err := g.noteRead(ctx, by, tenant, readDetail{Reference: reference}); err != nil {
 		return nil, err
 	}
 	e := &Explanation{Attempt: *a}

@@ -266,7 +266,7 @@ func (t *try) checkNew(current, password string) error {
 // sign-ins but this one, which gets a token of the new epoch.
 func (t *try) change(ctx context.Context, action string, recovery [][]byte) error {
 	actor := Actor{Kind: ActorAdmin, Tenant: t.tenant.ID, Admin: t.admin.ID, Login: t.admin.Login, Role: t.admin.Role, Address: t.q.Address.Addr}
-	rec := Record{Actor: actor, Action: action, At: t.dec.Now}
+	rec := Record{Actor: actor, Action: action, At: t.dec.Now, Detail: difference{After: t.admin.detail()}}
 	epoch, err := t.door.store.SetAdmin(ctx, rec, *t.admin, true, recovery)
 	if err != nil {
 		return err

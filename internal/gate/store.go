@@ -60,6 +60,7 @@ type AdminView struct {
 	ID, Login, Name string
 	Role            Role
 	Disabled        bool
+	NoPassword      bool // cannot sign in: was invited and has not come yet
 	Epoch           int64
 }
 
@@ -89,12 +90,18 @@ const (
 	ChangeList      ChangeKind = "list"
 	ChangeAdmin     ChangeKind = "admin"
 	ChangeSession   ChangeKind = "session"
+	ChangeSessions  ChangeKind = "sessions" // several at once
 	ChangeEmergency ChangeKind = "emergency"
 	ChangeToken     ChangeKind = "token"
 	ChangeGlobal    ChangeKind = "global"  // keys, epoch of everybody
 	ChangeAccess    ChangeKind = "access"  // records were read: nothing is different
 	ChangeAsk       ChangeKind = "request" // of a visitor who was kept out
 )
+
+// ChangeKinds is the closed list of kinds that a tenant's changes have.
+var ChangeKinds = []ChangeKind{
+	ChangeList, ChangeAdmin, ChangeSession, ChangeSessions, ChangeToken, ChangeTenant, ChangeEmergency, ChangeAsk, ChangeAccess,
+}
 
 // Change is one row of the change log, which is a chain: Hash covers the row
 // and the hash before it.
@@ -110,6 +117,7 @@ type Change struct {
 	ActorID string
 	Address netip.Addr
 	Detail  []byte // JSON: before and after, never a secret
+	Before  []byte // hash of the row before it, as far as it was read
 	Hash    []byte
 }
 
@@ -159,9 +167,8 @@ type PolicyStore interface {
 	// ChangesFrom returns up to limit changes from the position on, that one
 	// included, in order.
 	ChangesFrom(ctx context.Context, pos int64, limit int) ([]Change, error)
-	// Changes lists a tenant's changes (empty: all), newest first. A cursor's
-	// ID is ignored; its position is given by before (0: from the newest).
-	Changes(ctx context.Context, tenant string, before int64, limit int) ([]Change, error)
+	// Changes lists the changes that a filter selects, newest first.
+	Changes(ctx context.Context, f ChangeFilter) ([]Change, error)
 	// VerifyChanges reads the whole chain and returns the number of rows that
 	// hold; an error names the first that does not.
 	VerifyChanges(ctx context.Context) (int64, error)
@@ -248,9 +255,11 @@ type AdminStore interface {
 	// Admin and AdminByLogin return ErrNotFound.
 	Admin(ctx context.Context, id string) (*Admin, error)
 	AdminByLogin(ctx context.Context, tenant, canonicalLogin string) (*Admin, error)
+	// AdminByInvitation returns ErrNotFound; the invitation may be past.
+	AdminByInvitation(ctx context.Context, hash []byte) (*Admin, error)
 	Admins(ctx context.Context, tenant string) ([]Admin, error)
-	// SetAdmin stores name, role, disabled, exempt, password, must-change and
-	// second factor where the revision is still the one that was read
+	// SetAdmin stores name, role, disabled, exempt, password, must-change,
+	// invitation and second factor where the revision is still the one that was read
 	// (ErrChanged otherwise: a disabled admin must not come back to life
 	// because its password was changed at the same moment), and raises the
 	// admin's epoch when told to: its sessions are ended. A nil recovery
@@ -297,6 +306,9 @@ type SessionStore interface {
 	Sessions(ctx context.Context, f SessionFilter) ([]Session, error)
 	// EndSession ends one; ErrNotFound when there is none that is running.
 	EndSession(ctx context.Context, rec Record, id string) error
+	// EndSessions ends those that a filter selects, but one (empty: none), and
+	// returns how many. Where there are none, it changes nothing.
+	EndSessions(ctx context.Context, rec Record, f SessionFilter, but string) (int64, error)
 	// Touch stores when and from where sessions were last seen.
 	Touch(ctx context.Context, seen []Session) error
 }

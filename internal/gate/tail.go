@@ -39,7 +39,7 @@ func keyOf(a *Attempt) tailKey { return tailKey{a.Reference, a.FirstTime.UnixMic
 // for owners and reviewers. A record that grows is shown again. Since, Until,
 // Limit and Before of the filter count for nothing.
 func (g *Gate) Tail(ctx context.Context, by Actor, f AttemptFilter, from time.Time) (*Tail, error) {
-	if err := g.reviewable(ctx, by, &f); err != nil {
+	if err := g.readable(ctx, by, &f); err != nil {
 		return nil, err
 	}
 	f.Until, f.Before = time.Time{}, Cursor{}

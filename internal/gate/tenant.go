@@ -106,22 +106,24 @@ func (n *Network) For(role Role, admin string) bool {
 // Admin is a person who signs in. The store keeps Password, TOTP and Pending
 // encrypted at rest.
 type Admin struct {
-	ID         string
-	Tenant     string // tenant ID
-	Login      string // as it was created; compared by CanonicalLogin
-	Name       string
-	Role       Role
-	Disabled   bool
-	Epoch      int64  // sessions with an earlier admin epoch are ended
-	Revision   int64  // of the row, see AdminStore.SetAdmin
-	Password   string // PHC string of argon2id; empty: cannot sign in
-	MustChange bool   // the password was given by somebody else
-	Exempt     bool   // needs no second factor even where one is required
-	TOTP       string // base32 secret; empty: no second factor
-	TOTPStep   int64  // the last time step whose code was used
-	Pending    string // base32 secret shown at enrolment and not confirmed yet
-	Created    time.Time
-	LastSignIn time.Time // zero: never
+	ID           string
+	Tenant       string // tenant ID
+	Login        string // as it was created; compared by CanonicalLogin
+	Name         string
+	Role         Role
+	Disabled     bool
+	Epoch        int64     // sessions with an earlier admin epoch are ended
+	Revision     int64     // of the row, see AdminStore.SetAdmin
+	Password     string    // PHC string of argon2id; empty: cannot sign in
+	MustChange   bool      // the password was given by somebody else
+	Exempt       bool      // needs no second factor even where one is required
+	TOTP         string    // base32 secret; empty: no second factor
+	TOTPStep     int64     // the last time step whose code was used
+	Pending      string    // base32 secret shown at enrolment and not confirmed yet
+	Invitation   []byte    // hash of the link to set a password with; nil: none
+	InvitedUntil time.Time // from then on the link counts for nothing
+	Created      time.Time
+	LastSignIn   time.Time // zero: never
 }
 
 // Session is one signed-in browser, as it is listed. What a session may do is
@@ -137,6 +139,7 @@ type Session struct {
 	Address     netip.Addr // of the sign-in
 	LastAddress netip.Addr
 	UserAgent   string
+	Moves       int64     // how often LastAddress became another
 	Ended       time.Time // zero: not ended by anybody
 	EndedBy     string
 }

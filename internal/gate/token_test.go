@@ -308,7 +308,7 @@ func TestTokens(t *testing.T) {
 	}
 	// The change log says what a token may, never what it is.
 	secret := w.tokenOf(gate.NewToken{Name: "logged", Networks: []string{"192.0.2.1"}})
-	changes, err := w.Changes(t.Context(), command, w.acme.ID, 0, 1)
+	changes, err := w.Changes(t.Context(), command, gate.ChangeFilter{Tenant: w.acme.ID, Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

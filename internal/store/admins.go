@@ -26,11 +26,12 @@ func (s *Store) AddAdmin(ctx context.Context, rec gate.Record, a gate.Admin) err
 		}
 		n, err := tx.exec(ctx, `
 			INSERT INTO admins (id, tenant, login, login_key, name, role, disabled, epoch, revision, password, must_change,
-				exempt, totp, totp_step, pending, created, last_sign_in)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $12, $13, $14, $15, 0) ON CONFLICT DO NOTHING`,
+				exempt, totp, totp_step, pending, created, last_sign_in, invitation, invited_until)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17) ON CONFLICT DO NOTHING`,
 			a.ID, a.Tenant, a.Login, gate.CanonicalLogin(a.Login), a.Name, string(a.Role), a.Disabled, a.Epoch,
 			s.seal(sealPassword, a.ID, a.Password), a.MustChange, a.Exempt,
-			s.seal(sealTOTP, a.ID, a.TOTP), a.TOTPStep, s.seal(sealPending, a.ID, a.Pending), micro(a.Created))
+			s.seal(sealTOTP, a.ID, a.TOTP), a.TOTPStep, s.seal(sealPending, a.ID, a.Pending), micro(a.Created),
+			orNull(a.Invitation), micro(a.InvitedUntil))
 		if err != nil {
 			return err
 		}
@@ -41,8 +42,8 @@ func (s *Store) AddAdmin(ctx context.Context, rec gate.Record, a gate.Admin) err
 	})
 }
 
-// SetAdmin stores name, role, disabled, exempt, password, must-change and second
-// factor where the revision is still a.Revision, which it then raises by one;
+// SetAdmin stores name, role, disabled, exempt, password, must-change, invitation
+// and second factor where the revision is still a.Revision, which it then raises by one;
 // gate.ErrChanged otherwise, and by rec.Guarded. With raise, the admin's sessions end. A nil
 // recovery leaves the recovery codes as they are.
 func (s *Store) SetAdmin(ctx context.Context, rec gate.Record, a gate.Admin, raise bool, recovery [][]byte) (epoch int64, err error) {
@@ -96,10 +97,11 @@ func (s *Store) updateAdmin(ctx context.Context, tx querier, a gate.Admin, raise
 	}
 	_, err = tx.exec(ctx, `
 		UPDATE admins SET name = $2, role = $3, disabled = $4, epoch = $5, password = $6, must_change = $7,
-			exempt = $8, totp = $9, totp_step = $10, pending = $11
+			exempt = $8, totp = $9, totp_step = $10, pending = $11, invitation = $12, invited_until = $13
 		WHERE id = $1`,
 		a.ID, a.Name, string(a.Role), a.Disabled, epoch, s.seal(sealPassword, a.ID, a.Password), a.MustChange,
-		a.Exempt, s.seal(sealTOTP, a.ID, a.TOTP), a.TOTPStep, s.seal(sealPending, a.ID, a.Pending))
+		a.Exempt, s.seal(sealTOTP, a.ID, a.TOTP), a.TOTPStep, s.seal(sealPending, a.ID, a.Pending),
+		orNull(a.Invitation), micro(a.InvitedUntil))
 	return epoch, err
 }
 
@@ -144,6 +146,20 @@ func (s *Store) AdminByLogin(ctx context.Context, tenant, canonicalLogin string)
 	return s.findAdmin(ctx, s.read(), `a.tenant = $1 AND a.login_key = $2`, tenant, canonicalLogin)
 }
 
+// AdminByInvitation returns the admin with the hash of an invitation, which may be
+// past, or gate.ErrNotFound.
+func (s *Store) AdminByInvitation(ctx context.Context, hash []byte) (*gate.Admin, error) {
+	return s.findAdmin(ctx, s.read(), `a.invitation = $1`, hash)
+}
+
+// orNull keeps an empty value from being one.
+func orNull(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
 // Admins lists a tenant's admins, or all when tenant is empty, in the order they
 // were added in.
 func (s *Store) Admins(ctx context.Context, tenant string) ([]gate.Admin, error) {
@@ -161,12 +177,13 @@ func (s *Store) findAdmin(ctx context.Context, q querier, condition string, args
 }
 
 const adminColumns = `a.id, a.tenant, a.login, a.name, a.role, a.disabled, a.epoch, a.revision, a.password, a.must_change,
-	a.exempt, a.totp, a.totp_step, a.pending, a.created, a.last_sign_in`
+	a.exempt, a.totp, a.totp_step, a.pending, a.created, a.last_sign_in, a.invitation, a.invited_until`
 
 func (s *Store) scanAdmin(row scanner) (a gate.Admin, err error) {
 	var password, totp, pending []byte
 	err = row.Scan(&a.ID, &a.Tenant, &a.Login, &a.Name, &a.Role, &a.Disabled, &a.Epoch, &a.Revision, &password, &a.MustChange,
-		&a.Exempt, &totp, &a.TOTPStep, &pending, timeColumn{&a.Created}, timeColumn{&a.LastSignIn})
+		&a.Exempt, &totp, &a.TOTPStep, &pending, timeColumn{&a.Created}, timeColumn{&a.LastSignIn},
+		&a.Invitation, timeColumn{&a.InvitedUntil})
 	if err != nil {
 		return a, err
 	}
@@ -247,7 +264,7 @@ type adminView struct {
 func findAdminViews(ctx context.Context, tx querier, id string) ([]adminView, error) {
 	condition, args := only(id, "tenant")
 	return collect(ctx, tx, func(row scanner) (a adminView, err error) {
-		err = row.Scan(&a.tenant, &a.ID, &a.Login, &a.Name, &a.Role, &a.Disabled, &a.Epoch)
+		err = row.Scan(&a.tenant, &a.ID, &a.Login, &a.Name, &a.Role, &a.Disabled, &a.NoPassword, &a.Epoch)
 		return a, err
-	}, `SELECT tenant, id, login, name, role, disabled, epoch FROM admins WHERE TRUE`+condition+` ORDER BY tenant, created, id`, args...)
+	}, `SELECT tenant, id, login, name, role, disabled, password IS NULL, epoch FROM admins WHERE TRUE`+condition+` ORDER BY tenant, created, id`, args...)
 }

@@ -213,7 +213,7 @@ func TestRemoveAdmin(t *testing.T) {
 		got, err := s.Attempt(t.Context(), "ACME", "SIGNIN-S1")
 		must(t, err)
 		equal(t, "admin of an attempt", got.Admin+got.Login, "A1")
-		changes, err := s.Changes(t.Context(), "ACME", 0, 1)
+		changes, err := s.Changes(t.Context(), gate.ChangeFilter{Tenant: "ACME", Limit: 1})
 		must(t, err)
 		equal(t, "subject", changes[0].Subject, "A1")
 		a.ID = "A2"
@@ -263,5 +263,32 @@ func TestSecretsAreSealed(t *testing.T) {
 		if _, err := s.LoadPolicy(t.Context()); !errors.Is(err, auth.ErrWrongSecret) {
 			t.Errorf("swapped keys: got %v, want %v", err, auth.ErrWrongSecret)
 		}
+	})
+}
+
+func TestInvitations(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		a := gate.Admin{ID: "A1", Tenant: "ACME", Login: "wu", Role: gate.RoleOwner, Created: epoch, Invitation: []byte("hash"), InvitedUntil: epoch.Add(time.Hour)}
+		must(t, s.AddAdmin(t.Context(), record("admin.invite"), a))
+		got, err := s.AdminByInvitation(t.Context(), []byte("hash"))
+		must(t, err)
+		a.Revision = 1
+		equal(t, "invited", *got, a)
+		p, err := s.LoadTenant(t.Context(), "ACME")
+		must(t, err)
+		equal(t, "no password", p.Admins[0].NoPassword, true)
+
+		got.Password, got.Invitation, got.InvitedUntil = "phc", nil, time.Time{}
+		_, err = s.SetAdmin(t.Context(), record("admin.accept"), *got, true, nil)
+		must(t, err)
+		for _, hash := range [][]byte{[]byte("hash"), {}, nil} {
+			if _, err := s.AdminByInvitation(t.Context(), hash); !errors.Is(err, gate.ErrNotFound) {
+				t.Errorf("%q: got %v, want %v", hash, err, gate.ErrNotFound)
+			}
+		}
+		p, err = s.LoadTenant(t.Context(), "ACME")
+		must(t, err)
+		equal(t, "no password after", p.Admins[0].NoPassword, false)
 	})
 }

@@ -8,8 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
-	"math"
 	"net/netip"
+	"strings"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -82,10 +82,10 @@ func writeInts(h hash.Hash, list ...int64) {
 
 const changeColumns = `pos, id, kind, action, tenant, subject, version, made, actor, actor_id, address, detail, hash`
 
-func scanChange(row scanner) (c gate.Change, err error) {
+func scanChange(row scanner, more ...any) (c gate.Change, err error) {
 	var address []byte
-	err = row.Scan(&c.Pos, &c.ID, &c.Kind, &c.Action, &c.Tenant, &c.Subject, &c.Version, timeColumn{&c.At},
-		&c.Actor, &c.ActorID, &address, &c.Detail, &c.Hash)
+	err = row.Scan(append([]any{&c.Pos, &c.ID, &c.Kind, &c.Action, &c.Tenant, &c.Subject, &c.Version, timeColumn{&c.At},
+		&c.Actor, &c.ActorID, &address, &c.Detail, &c.Hash}, more...)...)
 	if err != nil {
 		return c, fmt.Errorf("change %d: %w", c.Pos, err)
 	}
@@ -102,7 +102,7 @@ func scanChange(row scanner) (c gate.Change, err error) {
 // ChangesFrom returns up to limit changes from the position on, that one
 // included, in order.
 func (s *Store) ChangesFrom(ctx context.Context, pos int64, limit int) ([]gate.Change, error) {
-	return changesFrom(ctx, s.read(), pos, limit, scanChange)
+	return changesFrom(ctx, s.read(), pos, limit, func(row scanner) (gate.Change, error) { return scanChange(row) })
 }
 
 func changesFrom[T any](ctx context.Context, q querier, pos int64, limit int, scan func(scanner) (T, error)) ([]T, error) {
@@ -111,20 +111,33 @@ func changesFrom[T any](ctx context.Context, q querier, pos int64, limit int, sc
 		stream, pos, orAll(limit))
 }
 
-// Changes lists a tenant's changes (empty: all), newest first, from before a
-// position (0: from the newest).
-func (s *Store) Changes(ctx context.Context, tenant string, before int64, limit int) ([]gate.Change, error) {
-	if before <= 0 {
-		before = math.MaxInt64
+// Changes lists the changes that a filter selects, newest first, each with the
+// hash of the row before it, so that it can be checked by itself.
+func (s *Store) Changes(ctx context.Context, f gate.ChangeFilter) ([]gate.Change, error) {
+	var w where
+	w.and(`c.stream = ` + w.arg(stream))
+	if f.Before > 0 {
+		w.and(`c.pos < ` + w.arg(f.Before))
 	}
-	if tenant == "" {
-		return collect(ctx, s.read(), scanChange,
-			`SELECT `+changeColumns+` FROM change_log WHERE stream = $1 AND pos < $2 ORDER BY pos DESC LIMIT $3`,
-			stream, before, orAll(limit))
+	if f.Tenant != "" {
+		w.and(`c.tenant = ` + w.arg(f.Tenant))
 	}
-	return collect(ctx, s.read(), scanChange,
-		`SELECT `+changeColumns+` FROM change_log WHERE stream = $1 AND pos < $2 AND tenant = $4 ORDER BY pos DESC LIMIT $3`,
-		stream, before, orAll(limit), tenant)
+	if f.Kind != "" {
+		w.and(`c.kind = ` + w.arg(string(f.Kind)))
+	}
+	if f.Actor != "" {
+		actor := w.arg(f.Actor)
+		w.and(`(c.actor = ` + actor + ` OR c.actor_id = ` + actor + `)`)
+	}
+	columns := `c.` + strings.ReplaceAll(changeColumns, `, `, `, c.`)
+	return collect(ctx, s.read(), func(row scanner) (c gate.Change, err error) {
+		var before []byte
+		c, err = scanChange(row, &before)
+		c.Before = before
+		return c, err
+	}, `
+		SELECT `+columns+`, b.hash FROM change_log c LEFT JOIN change_log b ON b.stream = c.stream AND b.pos = c.pos - 1`+w.String()+`
+		ORDER BY c.pos DESC LIMIT `+w.arg(orAll(f.Limit)), w.args...)
 }
 
 // VerifyChanges reads the whole chain and returns the number of rows that hold.
@@ -142,6 +155,15 @@ func (s *Store) VerifyChanges(ctx context.Context) (held int64, err error) {
 	return held, err
 }
 
+// brokenError says what of the change log does not hold. It is a
+// gate.ErrChainBroken.
+type brokenError struct{ error }
+
+func (brokenError) Is(target error) bool { return target == gate.ErrChainBroken }
+func (e brokenError) Unwrap() error      { return e.error }
+
+func broken(format string, args ...any) error { return brokenError{fmt.Errorf(format, args...)} }
+
 func verifyChanges(ctx context.Context, tx querier) (held int64, err error) {
 	var early int64
 	err = tx.row(ctx, `SELECT COUNT(*) FROM change_log WHERE stream <> $1 OR pos < 1`, stream).Scan(&early)
@@ -149,7 +171,7 @@ func verifyChanges(ctx context.Context, tx querier) (held int64, err error) {
 		return 0, fmt.Errorf("reading the change log: %w", err)
 	}
 	if early > 0 {
-		return 0, fmt.Errorf("there are changes before the first or of another log: %d", early)
+		return 0, broken("there are changes before the first or of another log: %d", early)
 	}
 	held, last, err := verifyRows(ctx, tx)
 	if err != nil {
@@ -178,11 +200,11 @@ func verifyRows(ctx context.Context, tx querier) (held int64, last []byte, err e
 			c := &page[i].Change
 			switch {
 			case page[i].err != nil:
-				return held, last, page[i].err
+				return held, last, broken("%w", page[i].err)
 			case c.Pos != held+1:
-				return held, last, fmt.Errorf("change %d is missing: the next is %d", held+1, c.Pos)
+				return held, last, broken("change %d is missing: the next is %d", held+1, c.Pos)
 			case !bytes.Equal(c.Hash, chain(last, c)):
-				return held, last, fmt.Errorf("change %d (%s) was altered: its hash does not fit", c.Pos, c.ID)
+				return held, last, broken("change %d (%s) was altered: its hash does not fit", c.Pos, c.ID)
 			}
 			held, last = c.Pos, c.Hash
 		}
@@ -200,9 +222,9 @@ func verifyEnd(ctx context.Context, tx querier, held int64, last []byte) error {
 	case err != nil:
 		return fmt.Errorf("reading the change counter: %w", err)
 	case pos != held:
-		return fmt.Errorf("the change log ends at %d and %d changes were made: its end was cut off or added to", held, pos)
+		return broken("the change log ends at %d and %d changes were made: its end was cut off or added to", held, pos)
 	case !bytes.Equal(hash, last):
-		return fmt.Errorf("the last change, %d, is another than the one that was made", held)
+		return broken("the last change, %d, is another than the one that was made", held)
 	}
 	return nil
 }

@@ -57,11 +57,17 @@ func TestChanges(t *testing.T) {
 		some, err := s.ChangesFrom(t.Context(), 3, 2)
 		must(t, err)
 		equal(t, "from 3", some, all[2:4])
-		newest, err := s.Changes(t.Context(), "", 0, 2)
+		newest, err := s.Changes(t.Context(), gate.ChangeFilter{Limit: 2})
 		must(t, err)
+		for i := range newest {
+			newest[i].Before = nil // of that TestChangesAreFiltered
+		}
 		equal(t, "newest", newest, []gate.Change{all[4], all[3]})
-		acme, err := s.Changes(t.Context(), "ACME", 5, 0)
+		acme, err := s.Changes(t.Context(), gate.ChangeFilter{Tenant: "ACME", Before: 5})
 		must(t, err)
+		for i := range acme {
+			acme[i].Before = nil
+		}
 		equal(t, "of a tenant before 5", acme, []gate.Change{all[2], all[1], all[0]})
 
 		p, err := s.LoadPolicy(t.Context())
@@ -82,7 +88,7 @@ func TestNoChangesYet(t *testing.T) {
 		must(t, err)
 		equal(t, "rows", n, int64(0))
 		must(t, s.RaiseEpoch(t.Context(), gate.Record{At: epoch, Action: "epoch.raise", Actor: gate.Actor{Kind: gate.ActorSystem}}))
-		list, err := s.Changes(t.Context(), "", 0, 0)
+		list, err := s.Changes(t.Context(), gate.ChangeFilter{})
 		must(t, err)
 		if c := list[0]; c.Detail != nil || c.Address.IsValid() || c.Actor != "system" {
 			t.Errorf("a change without detail and address came back as %+v", c)
@@ -260,4 +266,40 @@ func TestChainIsUnambiguous(t *testing.T) {
 	if bytes.Equal(chain([]byte("x"), &a), chain(nil, &a)) {
 		t.Error("the hash before does not count")
 	}
+}
+
+func TestChangesAreFiltered(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		addTenant(t, s, "GLOBEX")
+		addAdmin(t, s, "ACME", "A1")
+		other := record("attempts.read")
+		other.Actor = gate.Actor{Kind: gate.ActorAdmin, Admin: "A1", Login: "mo"}
+		must(t, s.NoteAccess(t.Context(), other, "ACME", "x"))
+		all, err := s.Changes(t.Context(), gate.ChangeFilter{})
+		must(t, err)
+		for i, c := range all[:len(all)-1] { // each carries the hash before it
+			equal(t, fmt.Sprint("before ", c.Pos), string(c.Before), string(all[i+1].Hash))
+		}
+		equal(t, "before the first", len(all[len(all)-1].Before), 0)
+		for name, tt := range map[string]struct {
+			f    gate.ChangeFilter
+			want int
+		}{
+			"tenant":   {gate.ChangeFilter{Tenant: "ACME"}, 3},
+			"kind":     {gate.ChangeFilter{Tenant: "ACME", Kind: gate.ChangeAccess}, 1},
+			"by login": {gate.ChangeFilter{Tenant: "ACME", Actor: "mo"}, 1},
+			"by id":    {gate.ChangeFilter{Tenant: "ACME", Actor: "A1"}, 1},
+			"nobody":   {gate.ChangeFilter{Tenant: "ACME", Actor: "A2"}, 0},
+			"before":   {gate.ChangeFilter{Tenant: "ACME", Before: 3}, 1},
+		} {
+			got, err := s.Changes(t.Context(), tt.f)
+			must(t, err)
+			equal(t, name, len(got), tt.want)
+		}
+		raw(t, s, `UPDATE change_log SET actor = 'nobody' WHERE pos = 2`)
+		if _, err := s.VerifyChanges(t.Context()); !errors.Is(err, gate.ErrChainBroken) {
+			t.Errorf("an altered row: got %v, want %v", err, gate.ErrChainBroken)
+		}
+	})
 }

@@ -120,7 +120,7 @@ func TestExportIsRecorded(t *testing.T) {
 		must(t, err)
 		sum, err := export.Write(t.Context(), io.Discard, e, exportOptions(export.CSV))
 		must(t, err)
-		changes, err := s.Changes(t.Context(), "ACME", 0, 2)
+		changes, err := s.Changes(t.Context(), gate.ChangeFilter{Tenant: "ACME", Limit: 2})
 		must(t, err)
 		for i, want := range []struct{ action, detail string }{
 			{"attempts.exported", fmt.Sprintf(`{"export":%q,"rows":4,"sha256":"%x","complete":true}`, e.ID, sum)},
@@ -143,7 +143,7 @@ func TestExportIsRecorded(t *testing.T) {
 		if _, err := export.Write(ctx, io.Discard, e, exportOptions(export.CSV)); err == nil {
 			t.Error("an export that was stopped is whole")
 		}
-		changes, err = s.Changes(t.Context(), "ACME", 0, 1)
+		changes, err = s.Changes(t.Context(), gate.ChangeFilter{Tenant: "ACME", Limit: 1})
 		must(t, err)
 		var end struct {
 			Export   string

@@ -90,7 +90,7 @@ func TestPendingChange(t *testing.T) {
 		newest, err = s.List(t.Context(), "ACME", 0)
 		must(t, err)
 		equal(t, "what stays", newest.Networks, []gate.Network{n2})
-		changes, err := s.Changes(t.Context(), "ACME", 0, 3)
+		changes, err := s.Changes(t.Context(), gate.ChangeFilter{Tenant: "ACME", Limit: 3})
 		must(t, err)
 		var told []string
 		for _, c := range changes {
@@ -222,7 +222,7 @@ func TestEmergencies(t *testing.T) {
 		if err := s.EndEmergency(t.Context(), record("x"), "ACME", "E1"); !errors.Is(err, gate.ErrNotFound) {
 			t.Errorf("ended twice: %v", err)
 		}
-		changes, err := s.Changes(t.Context(), "ACME", 0, 1)
+		changes, err := s.Changes(t.Context(), gate.ChangeFilter{Tenant: "ACME", Limit: 1})
 		must(t, err)
 		equal(t, "change", fmt.Sprint(changes[0].Kind, " ", changes[0].Action, " ", changes[0].Subject), "emergency emergency.end E1")
 		must(t, s.RemoveTenant(t.Context(), record("tenant.remove"), "ACME"))

@@ -21,8 +21,8 @@ func (s *Store) SignIn(ctx context.Context, n gate.Session, a gate.Attempt) erro
 			return err
 		}
 		_, err = tx.exec(ctx, `
-			INSERT INTO sessions (id, tenant, admin, started, last_seen, expires, address, last_address, user_agent, ended, ended_by, revoked)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '', FALSE)`,
+			INSERT INTO sessions (id, tenant, admin, started, last_seen, expires, address, last_address, user_agent, moves, ended, ended_by, revoked)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, '', FALSE)`,
 			n.ID, n.Tenant, n.Admin, micro(n.Started), micro(n.LastSeen), micro(n.Expires),
 			addrBytes(n.Address), addrBytes(n.LastAddress), n.UserAgent)
 		if err != nil {
@@ -33,11 +33,11 @@ func (s *Store) SignIn(ctx context.Context, n gate.Session, a gate.Attempt) erro
 }
 
 const sessionColumns = `s.id, s.tenant, s.admin, a.login, s.started, s.last_seen, s.expires, s.address, s.last_address,
-	s.user_agent, s.ended, s.ended_by`
+	s.user_agent, s.moves, s.ended, s.ended_by`
 
 func scanSession(row scanner) (n gate.Session, err error) {
 	err = row.Scan(&n.ID, &n.Tenant, &n.Admin, &n.Login, timeColumn{&n.Started}, timeColumn{&n.LastSeen}, timeColumn{&n.Expires},
-		addrColumn{&n.Address}, addrColumn{&n.LastAddress}, &n.UserAgent, timeColumn{&n.Ended}, &n.EndedBy)
+		addrColumn{&n.Address}, addrColumn{&n.LastAddress}, &n.UserAgent, &n.Moves, timeColumn{&n.Ended}, &n.EndedBy)
 	return n, err
 }
 
@@ -84,6 +84,22 @@ func (s *Store) EndSession(ctx context.Context, rec gate.Record, id string) erro
 	})
 }
 
+// EndSessions ends the running sessions that f.Tenant and f.Admin select at
+// f.Now, but one, and returns how many.
+func (s *Store) EndSessions(ctx context.Context, rec gate.Record, f gate.SessionFilter, but string) (n int64, err error) {
+	err = s.write(ctx, func(tx querier) error {
+		condition, args := only(f.Admin, "admin", micro(f.Now), rec.Actor.Name(), f.Tenant, but)
+		n, err = tx.exec(ctx, `
+			UPDATE sessions SET ended = $1, ended_by = $2, revoked = TRUE
+			WHERE tenant = $3 AND id <> $4 AND ended = 0 AND expires > $1`+condition, args...)
+		if err != nil || n == 0 {
+			return err
+		}
+		return addChange(ctx, tx, rec, gate.Change{Kind: gate.ChangeSessions, Tenant: f.Tenant, Subject: f.Tenant, Version: n})
+	})
+	return n, err
+}
+
 // endAll marks the running sessions that an epoch ends: an admin's, or
 // everybody's when admin is empty.
 func endAll(ctx context.Context, tx querier, rec gate.Record, admin string) error {
@@ -101,7 +117,9 @@ func (s *Store) Touch(ctx context.Context, seen []gate.Session) error {
 	})
 	return s.write(ctx, func(tx querier) error {
 		for i := range seen {
-			_, err := tx.exec(ctx, `UPDATE sessions SET last_seen = $2, last_address = $3 WHERE id = $1 AND last_seen < $2`,
+			_, err := tx.exec(ctx, `
+				UPDATE sessions SET last_seen = $2, last_address = $3, moves = moves + CASE WHEN last_address = $3 THEN 0 ELSE 1 END
+				WHERE id = $1 AND last_seen < $2`,
 				seen[i].ID, micro(seen[i].LastSeen), addrBytes(seen[i].LastAddress))
 			if err != nil {
 				return err

@@ -150,3 +150,62 @@ func TestSessionWithoutAddress(t *testing.T) {
 		equal(t, "sessions", list, slices.Concat([]gate.Session{n}))
 	})
 }
+
+func TestEndSessions(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		addTenant(t, s, "GLOBEX")
+		a1, a2, g := addAdmin(t, s, "ACME", "A1"), addAdmin(t, s, "ACME", "A2"), addAdmin(t, s, "GLOBEX", "G1")
+		for id, a := range map[string]gate.Admin{"S1": a1, "S2": a1, "S3": a2, "S4": a2, "G": g} {
+			signIn(t, s, a, id, epoch)
+		}
+		signIn(t, s, a1, "OLD", epoch.Add(-12*time.Hour))
+		ends := func(want int64, f gate.SessionFilter, but string) {
+			t.Helper()
+			f.Now = epoch
+			n, err := s.EndSessions(t.Context(), record("session.end_all"), f, but)
+			must(t, err)
+			equal(t, "ended", n, want)
+		}
+		ends(1, gate.SessionFilter{Tenant: "ACME", Admin: "A2"}, "S4")
+		ends(2, gate.SessionFilter{Tenant: "ACME"}, "S4")
+		ends(0, gate.SessionFilter{Tenant: "ACME"}, "S4")
+		p, err := s.LoadTenant(t.Context(), "ACME")
+		must(t, err)
+		var ended []string
+		for _, e := range p.Ended {
+			ended = append(ended, e.ID)
+		}
+		slices.Sort(ended)
+		equal(t, "ended in the policy", ended, []string{"S1", "S2", "S3"})
+		changes, err := s.Changes(t.Context(), gate.ChangeFilter{Tenant: "ACME", Kind: gate.ChangeSessions})
+		must(t, err)
+		equal(t, "changes", len(changes), 2) // none where none ended
+		equal(t, "how many", changes[0].Version, int64(2))
+	})
+}
+
+// A session that goes to and fro between networks says how often it did.
+func TestMoves(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		signIn(t, s, addAdmin(t, s, "ACME", "A1"), "S1", epoch)
+		first, err := s.Session(t.Context(), "S1")
+		must(t, err)
+		seen := func(minutes int, address netip.Addr) int64 {
+			t.Helper()
+			must(t, s.Touch(t.Context(), []gate.Session{{ID: "S1", LastSeen: epoch.Add(time.Duration(minutes) * time.Minute), LastAddress: address}}))
+			now, err := s.Session(t.Context(), "S1")
+			must(t, err)
+			return now.Moves
+		}
+		away := netip.MustParseAddr("2001:db8::9")
+		for i, step := range []struct {
+			minutes int
+			address netip.Addr
+			want    int64
+		}{{1, first.LastAddress, 0}, {2, away, 1}, {3, away, 1}, {4, first.LastAddress, 2}, {3, away, 2}, {5, away, 3}} {
+			equal(t, fmt.Sprint("step ", i), seen(step.minutes, step.address), step.want)
+		}
+	})
+}

@@ -89,7 +89,7 @@ func TestRemoveTenant(t *testing.T) {
 		attempts, err := s.Attempts(t.Context(), gate.AttemptFilter{Tenant: "ACME"})
 		must(t, err)
 		equal(t, "attempts that stay", len(attempts), 1)
-		changes, err := s.Changes(t.Context(), "ACME", 0, 0)
+		changes, err := s.Changes(t.Context(), gate.ChangeFilter{Tenant: "ACME"})
 		must(t, err)
 		equal(t, "changes that stay", len(changes), 5)
 		must(t, s.AddTenant(t.Context(), record("tenant.add"), gate.Tenant{ID: "ACME2", Slug: acme.Slug, Hosts: acme.Hosts}))

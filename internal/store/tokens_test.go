@@ -74,7 +74,7 @@ func TestTokens(t *testing.T) {
 			}
 		}
 		equal(t, "in force", ids, []string{"T3", "T2", "G1"})
-		changes, err := s.Changes(t.Context(), "ACME", 0, 1)
+		changes, err := s.Changes(t.Context(), gate.ChangeFilter{Tenant: "ACME", Limit: 1})
 		must(t, err)
 		equal(t, "change", string(changes[0].Kind)+" "+changes[0].Subject, "token T3")
 	})

@@ -47,9 +47,11 @@ var routes = []route{
 	{"requests/*/approve", methods{"POST": {do: approveRequest, body: maxBody}}},
 	{"requests/*/decline", methods{"POST": {do: declineRequest, body: maxBody}}},
 	{"requests/*", methods{"GET": {do: getRequest, anybody: true}}},
-	{"sessions", methods{"GET": {do: getSessions, params: pageParams}}},
+	{"admins", methods{"GET": {do: getAdmins}, "POST": {do: postAdmin, body: maxBody, status: http.StatusCreated}}},
+	{"admins/*", methods{"GET": {do: getAdmin}, "PATCH": {do: patchAdmin, body: maxBody}, "DELETE": {do: deleteAdmin}}},
+	{"sessions", methods{"GET": {do: getSessions, params: pageParams}, "DELETE": {do: deleteSessions}}},
 	{"sessions/*", methods{"DELETE": {do: deleteSession}}},
-	{"changes", methods{"GET": {do: getChanges, params: pageParams}}},
+	{"changes", methods{"GET": {do: getChanges, params: changeParams}}},
 	{"tokens", methods{"GET": {do: getTokens}, "POST": {do: postToken, body: maxBody, status: http.StatusCreated}}},
 	{"tokens/*", methods{"DELETE": {do: deleteToken}}},
 }

@@ -53,7 +53,7 @@ func TestAPIExport(t *testing.T) {
 		if strings.ContainsAny(a.body, "\x1b\u202e") {
 			t.Errorf("%s: got %q", c.format, a.body)
 		}
-		changes := must(s.store.Changes(s.ctx, s.acme.ID, 0, 2))
+		changes := must(s.store.Changes(s.ctx, gate.ChangeFilter{Tenant: s.acme.ID, Limit: 2}))
 		if changes[1].Action != "attempts.export" || changes[1].Actor != "reviewer" || !strings.Contains(string(changes[1].Detail), `"format":"`+string(c.format)+`"`) ||
 			changes[0].Action != "attempts.exported" || !strings.Contains(string(changes[0].Detail), fmt.Sprintf(`"rows":3,"sha256":"%x","complete":true`, sum)) {
 			t.Errorf("%s: got changes %s %s, %s %s", c.format, changes[1].Action, changes[1].Detail, changes[0].Action, changes[0].Detail)
@@ -110,7 +110,7 @@ func TestAPIExportHeader(t *testing.T) {
 
 func TestAPIExportRefuses(t *testing.T) {
 	s := newAPISite(t)
-	before := must(s.store.Changes(s.ctx, s.acme.ID, 0, 1))[0].Pos
+	before := must(s.store.Changes(s.ctx, gate.ChangeFilter{Tenant: s.acme.ID, Limit: 1}))[0].Pos
 	for query, fields := range map[string][]string{
 		"":                                   {"format required"},
 		"?format=xls":                        {"format unknown"},
@@ -134,7 +134,7 @@ func TestAPIExportRefuses(t *testing.T) {
 	if a := s.do("member", "HEAD", "attempts/export?format=csv", ""); a.StatusCode != 403 {
 		t.Errorf("HEAD by a member: got %s", a.Status)
 	}
-	if after := must(s.store.Changes(s.ctx, s.acme.ID, 0, 1))[0].Pos; after != before {
+	if after := must(s.store.Changes(s.ctx, gate.ChangeFilter{Tenant: s.acme.ID, Limit: 1}))[0].Pos; after != before {
 		t.Errorf("%d changes were recorded, and nothing was exported", after-before)
 	}
 }
@@ -171,7 +171,7 @@ func TestAPIExportEnds(t *testing.T) {
 	}
 	var end gate.Change
 	for deadline := time.Now().Add(5 * time.Second); end.Action != "attempts.exported" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		end = must(s.store.Changes(s.ctx, s.acme.ID, 0, 1))[0]
+		end = must(s.store.Changes(s.ctx, gate.ChangeFilter{Tenant: s.acme.ID, Limit: 1}))[0]
 	}
 	if !bytes.Contains(end.Detail, []byte(`"complete":false`)) {
 		t.Errorf("got %s %s", end.Action, end.Detail)

@@ -18,6 +18,7 @@ type sessionJSON struct {
 	Address     *string   `json:"address"` // of the sign-in
 	LastAddress *string   `json:"last_address"`
 	UserAgent   string    `json:"user_agent"`
+	Moves       int64     `json:"moves"`   // how often it came from another address than before
 	Current     bool      `json:"current"` // the one that asks
 }
 
@@ -27,7 +28,7 @@ func (c *call) showSession(s *gate.Session) sessionJSON {
 		Started: timestamp(s.Started), LastSeen: timestamp(s.LastSeen), Expires: timestamp(s.Expires),
 		Address:     present(addressText(s.Address, s.Address.BitLen())),
 		LastAddress: present(addressText(s.LastAddress, s.LastAddress.BitLen())),
-		UserAgent:   s.UserAgent, Current: s.ID == c.actor.Session,
+		UserAgent:   s.UserAgent, Moves: s.Moves, Current: s.ID == c.actor.Session,
 	}
 }
 
@@ -50,6 +51,19 @@ func deleteSession(c *call) (any, error) {
 	return nil, c.h.door.EndSession(c.Context(), c.actor, c.arg)
 }
 
+// endedJSON says how many sessions were ended.
+type endedJSON struct {
+	Ended int64 `json:"ended"`
+}
+
+func deleteSessions(c *call) (any, error) {
+	n, err := c.h.door.EndSessions(c.Context(), c.actor, c.tenant)
+	if err != nil {
+		return nil, err
+	}
+	return endedJSON{n}, nil
+}
+
 // changeJSON is one row of the change log.
 type changeJSON struct {
 	ID       string          `json:"id"`
@@ -63,13 +77,14 @@ type changeJSON struct {
 	ActorID  *string         `json:"actor_id"`
 	Address  *string         `json:"address"`
 	Detail   json.RawMessage `json:"detail"` // null where there is none
+	Before   *string         `json:"before"` // hash of the row before it, whosever that is; null for the first
 	Hash     string          `json:"hash"`   // covers the row and the hash before it
 }
 
 func showChange(c *gate.Change) changeJSON {
 	out := changeJSON{
 		ID: c.ID, Position: c.Pos, Time: timestamp(c.At), Kind: c.Kind, Action: c.Action, Subject: c.Subject, Version: c.Version,
-		Actor: c.Actor, ActorID: present(c.ActorID), Address: present(addressText(c.Address, c.Address.BitLen())), Hash: hex.EncodeToString(c.Hash),
+		Actor: c.Actor, ActorID: present(c.ActorID), Address: present(addressText(c.Address, c.Address.BitLen())), Before: present(hex.EncodeToString(c.Before)), Hash: hex.EncodeToString(c.Hash),
 	}
 	if len(c.Detail) > 0 {
 		out.Detail = c.Detail
@@ -77,12 +92,21 @@ func showChange(c *gate.Change) changeJSON {
 	return out
 }
 
+// changeParams are the filters of the change log.
+var changeParams = append([]string{"kind", "actor"}, pageParams...)
+
 func getChanges(c *call) (any, error) {
 	limit, from := c.query.limit(), c.query.cursor("changes")
+	f := gate.ChangeFilter{
+		Tenant: c.tenant, Kind: gate.ChangeKind(c.query.values["kind"]), Actor: c.query.values["actor"], Before: from.at, Limit: limit + 1,
+	}
+	if f.Kind != "" {
+		oneOf(&c.query, "kind", string(f.Kind), gate.ChangeKinds)
+	}
 	if err := c.query.err(); err != nil {
 		return nil, err
 	}
-	found, err := c.h.door.Changes(c.Context(), c.actor, c.tenant, from.at, limit+1)
+	found, err := c.h.door.Changes(c.Context(), c.actor, f)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,13 @@ var tokenScopes = map[string]gate.Scope{
 	"GET attempts/stream": gate.ScopeAttemptsRead,
 	"GET changes":         gate.ScopeAttemptsRead,
 
+	"GET admins":        gate.ScopeAdminsWrite,
+	"POST admins":       gate.ScopeAdminsWrite,
+	"GET admins/*":      gate.ScopeAdminsWrite,
+	"PATCH admins/*":    gate.ScopeAdminsWrite,
+	"DELETE admins/*":   gate.ScopeAdminsWrite,
 	"GET sessions":      gate.ScopeAdminsWrite,
+	"DELETE sessions":   gate.ScopeAdminsWrite,
 	"DELETE sessions/*": gate.ScopeAdminsWrite,
 }
 

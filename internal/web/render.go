@@ -27,7 +27,7 @@ var pages = func() map[string]*template.Template {
 		ParseFS(templateFiles, "templates/layout.html"))
 	console := template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/console.html", "templates/changes.html"))
 	out := map[string]*template.Template{}
-	for _, name := range []string{"ask", "asked", "blocked", "codes", "enrol", "error", "goodbye", "login", "password", "verify"} {
+	for _, name := range []string{"ask", "asked", "blocked", "codes", "enrol", "error", "goodbye", "invite", "login", "password", "verify"} {
 		out[name] = template.Must(template.Must(layout.Clone()).ParseFS(templateFiles, "templates/"+name+".html"))
 	}
 	files, err := fs.Glob(templateFiles, "templates/console/*.html")

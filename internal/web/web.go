@@ -35,6 +35,7 @@ const (
 	verifyPath   = Prefix + "verify"
 	enrolPath    = Prefix + "enrol"
 	passwordPath = Prefix + "password"
+	invitePath   = Prefix + "invite"
 	logoutPath   = Prefix + "logout"
 	goodbyePath  = Prefix + "goodbye"
 	askPath      = Prefix + "request"
@@ -72,6 +73,8 @@ func signInPage(path string) (get, post pageFunc, ok bool) {
 		return (*Handler).verifyPage, (*Handler).verify, true
 	case enrolPath:
 		return (*Handler).enrolPage, (*Handler).enrol, true
+	case invitePath:
+		return (*Handler).invitePage, (*Handler).invite, true
 	case passwordPath:
 		return (*Handler).passwordPage, (*Handler).password, true
 	case logoutPath:

@@ -152,6 +152,8 @@ CREATE TABLE admins (
 	totp         BYTEA,
 	totp_step    BIGINT  NOT NULL,
 	pending      BYTEA,
+	invitation   BYTEA UNIQUE,     -- hash of the link to set a password with
+	invited_until BIGINT NOT NULL,
 	created      BIGINT  NOT NULL,
 	last_sign_in BIGINT  NOT NULL,
 	UNIQUE (tenant, login_key)
@@ -197,6 +199,7 @@ CREATE TABLE sessions (
 	address      BYTEA,
 	last_address BYTEA,
 	user_agent   TEXT    NOT NULL,
+	moves        BIGINT  NOT NULL, -- how often last_address became another
 	ended        BIGINT  NOT NULL,
 	ended_by     TEXT    NOT NULL,
 	revoked      BOOLEAN NOT NULL -- ended one by one, so nodes hold its id; an epoch ends the others
