@@ -95,8 +95,8 @@ func TestGuardPage(t *testing.T) {
 	s := newAPISite(t)
 	s.edit("owner", gate.DraftOp{Step: gate.DraftReplace, Entries: []gate.Draft{{Range: "198.51.100.0/24", Label: "Home", Enabled: true}}})
 	page := s.page("owner", reviewPath).shows(t, 200, "Review 2 changes")
-	says(t, page, "3 sign-ins by 3 people in the last 30 days would be blocked", "you1203.0.113.7", "No network in this draft covers your current address 203.0.113.7",
-		"0 of 3 admins would keep access. At least 2 must.", "3 sessions would end now Yours is among them.")
+	says(t, page, "3 sign-ins by 3 people in the last 30 days would be blocked", "you1 sign-in 1 × 203.0.113.7 last: ", "No network in this draft covers your current address 203.0.113.7",
+		"0 of 3 admins would keep access. At least 2 must.", "3 sessions would end now, yours among them")
 
 	with := []string{"reason", "Moving out", "confirm", "on", "within", "15m0s", "accept", gate.AcceptFewAdmins, "do", "apply"}
 	page = s.applying("owner", with...).shows(t, 409, "This change would lock you out")

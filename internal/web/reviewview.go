@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -10,7 +11,8 @@ import (
 // Bounds of what one page shows.
 const (
 	mostChanges = 200
-	mostLines   = 100
+	mostPeople  = 50
+	mostLines   = 8 // of one of them
 )
 
 // reviewData is what a draft would do.
@@ -25,7 +27,6 @@ type reviewData struct {
 	Replay           replayView
 	Checks           []checkView
 	Ending           []endingView
-	Warnings         []string
 	Form             *reviewForm
 	Within           []withinChoice
 	Offer            bool // there is nothing that would refuse it whatever is said
@@ -46,7 +47,7 @@ type replayView struct {
 	Result      string
 	Bad         bool // somebody would be blocked
 	Bars        []barView
-	Lines       []lineView // who would be blocked
+	Lines       []whoView // who would be blocked
 	MoreLines   int
 	LinesTitle  string
 	Also        []string // what else it says
@@ -61,12 +62,18 @@ type barView struct {
 	Width       float64 // of 100
 }
 
-type lineView struct {
-	Name, Login string
+// whoView is a person and where their sign-ins came from.
+type whoView struct {
+	Name, Login string // Login is empty where it is the name
 	You         bool
 	Count       string
-	Address     string
-	Last        moment
+	From        []fromView
+	More        int
+}
+
+type fromView struct {
+	Count, Address string
+	Last           moment
 }
 
 // checkView is what one guard says.
@@ -93,7 +100,7 @@ func (d *reviewData) show(s *screen, r *gate.Review, names map[string]string, to
 	d.ModeFrom, d.ModeTo, d.ModeChanged = modePills[r.ModeBefore], modePills[r.ModeAfter], r.ModeBefore != r.ModeAfter
 	d.Replay = d.replay(r.Replay, r.ModeAfter, s.actor.Admin)
 	d.Replay.Running = !r.Replay.Complete && s.URL.Query().Get("wait") != "no"
-	if r.Replay.Complete {
+	if r.Replay.Complete && took > 100*time.Millisecond {
 		d.Replay.Took = d.T("time.s", "Seconds", strconv.FormatFloat(took.Seconds(), 'f', 1, 64))
 	}
 	d.Offer = true
@@ -149,12 +156,9 @@ func (l *locale) replay(r *gate.Replay, mode gate.Mode, me string) replayView {
 		lines, v.LinesTitle = r.WouldBlock, l.T("sim.would")
 	}
 	v.Bars = l.bars(r, lost)
-	if v.MoreLines = len(lines) - mostLines; v.MoreLines > 0 {
-		lines = lines[:mostLines]
-	}
-	for i := range lines {
-		n := &lines[i]
-		v.Lines = append(v.Lines, lineView{n.Admin.Name, n.Admin.Login, n.Admin.ID == me, grouped(n.Count), n.Address.String(), l.moment(n.Last)})
+	v.Lines = l.who(lines, me)
+	if v.MoreLines = len(v.Lines) - mostPeople; v.MoreLines > 0 {
+		v.Lines = v.Lines[:mostPeople]
 	}
 	if r.NewlyAllowed > 0 {
 		v.Also = append(v.Also, l.T("sim.new", "N", r.NewlyAllowed, "Count", grouped(r.NewlyAllowed)))
@@ -167,6 +171,27 @@ func (l *locale) replay(r *gate.Replay, mode gate.Mode, me string) replayView {
 		v.Who = l.listed(peopleNames(r.Unknown))
 	}
 	return v
+}
+
+// who are the people of lines, which come person by person.
+func (l *locale) who(lines []gate.ReplayLine, me string) (out []whoView) {
+	for len(lines) > 0 {
+		a := &lines[0].Admin
+		n := 1
+		for n < len(lines) && lines[n].Admin.ID == a.ID {
+			n++
+		}
+		count, _ := gate.Count(lines[:n])
+		w := whoView{Name: cmp.Or(a.Name, a.Login), Login: a.Login, You: a.ID == me, Count: l.signIns(count), More: max(0, n-mostLines)}
+		if w.Name == w.Login {
+			w.Login = ""
+		}
+		for _, line := range lines[:min(n, mostLines)] {
+			w.From = append(w.From, fromView{grouped(line.Count), line.Address.String(), l.moment(line.Last)})
+		}
+		out, lines = append(out, w), lines[n:]
+	}
+	return out
 }
 
 func (l *locale) signIns(n int64) string { return l.T("sim.signins", "N", n, "Count", grouped(n)) }
