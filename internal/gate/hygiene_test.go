@@ -183,7 +183,7 @@ func TestHygieneOfFiveThousand(t *testing.T) {
 	w.found(command) // evidence is read
 	began := time.Now()
 	w.found(command)
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 5*time.Second { // a third of a second, but for the race detector and busy machines
 		t.Errorf("it took %v", took)
 	} else {
 		t.Logf("it took %v", took)

@@ -33,6 +33,8 @@ var consolePages = []consolePage{
 	{path: historyPath, roles: readerRoles, get: history},
 	{path: comparePath, roles: readerRoles, get: compareVersions},
 	{path: restorePath, roles: ownerRoles, get: restoreQuestion, post: restoreVersion},
+	{path: mendPath, roles: ownerRoles, post: mend},
+	{path: suggestPath, roles: ownerRoles, get: suggestPage, post: takeSuggestion},
 	{path: reviewPath, roles: ownerRoles, get: reviewPage, post: applyReview},
 	{path: importPath, roles: ownerRoles, get: importPage, post: importNetworks},
 	{path: exportPath, roles: readerRoles, get: exportPage},

@@ -31,6 +31,7 @@ type networksData struct {
 	Found   string // how many rows there are
 	Empty   bool   // the list has no entries at all
 	Pager   pager
+	Finds   []findingView
 	Self    string // this page with its query, for the forms on it
 }
 
@@ -78,6 +79,9 @@ func networksPage(s *screen) error {
 		return err
 	}
 	if err := d.check(s); err != nil {
+		return err
+	}
+	if d.Finds, err = s.findings(d.consoleView); err != nil {
 		return err
 	}
 	return s.render(http.StatusOK, "networks", d)

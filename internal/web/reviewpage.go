@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -97,13 +98,13 @@ func (s *screen) review(status int, form *reviewForm, problems func(*consoleView
 // written, by the entries that it is about.
 func (v *consoleView) invalidDraft(d *gate.WorkingDraft, err *gate.InvalidError) (out []string) {
 	for _, f := range err.Errors {
-		number, _, _ := strings.Cut(strings.TrimPrefix(f.Field, "entries["), "]")
-		i, parsed := strconv.Atoi(number)
-		if parsed == nil && i < len(d.Entries) {
-			out = append(out, v.T("review.entry", "Label", d.Entries[i].Label, "Net", d.Entries[i].Range, "Problem", f.Message))
+		var i int
+		if _, err := fmt.Sscanf(f.Field, "entries[%d].", &i); err != nil || i >= len(d.Entries) {
+			out = append(out, v.fault(f))
 			continue
 		}
-		out = append(out, f.Message)
+		_, f.Field, _ = strings.Cut(f.Field, "].")
+		out = append(out, v.T("review.entry", "Label", d.Entries[i].Label, "Net", d.Entries[i].Range, "Problem", v.fault(f)))
 	}
 	return out
 }

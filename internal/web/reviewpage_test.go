@@ -114,7 +114,7 @@ func TestGuardPage(t *testing.T) {
 
 	s.post("owner", reviewPath, "do", "add_mine", "reason", "Moving out").leadsTo(t, "networks/review?done=added_mine&reason=Moving+out")
 	page = s.page("owner", "networks/review?done=added_mine&reason=Moving+out").shows(t, 200, "Review 3 changes")
-	says(t, page, "Your address is in the draft for 8 hours.", "203.0.113.7", "stays allowed (by owner, where this was changed from)", "An owner can get in at every moment to come")
+	says(t, page, "Your address is in the draft for 8 hours.", "203.0.113.7", "stays allowed (by Where owner changed the list from)", "An owner can get in at every moment to come")
 	// In 8 hours it is as before, so the other guard still has to be told.
 	says(t, page, "From 24 Nov 2026, 20:00:00 UTC on: 0 of 3 admins would keep access.")
 	s.applying("owner", "reason", "Moving out", "accept", gate.AcceptFewAdmins, "do", "apply").leadsTo(t, "networks?done=applied")
@@ -172,4 +172,58 @@ func TestReviewMeetsOthers(t *testing.T) {
 	}
 	s.post("owner", reviewPath, "do", "something").shows(t, 400, "This can't be read")
 	s.post("owner", reviewPath, "do", "apply", "reason", "x", "revision", "one").shows(t, 400, "This can't be read")
+}
+
+// TestFindings mends what could be better about a list.
+func TestFindings(t *testing.T) {
+	s := newAPISite(t)
+	s.ok(s.do("owner", "POST", "networks/entries", `{"range":"203.0.113.16/28","label":"Floor 2"}`), 201, &row{})
+	const finding = `"Floor 2" (203.0.113.16/28) is already covered by "HQ" (203.0.113.0/24).`
+	page := s.page("reviewer", "networks").shows(t, 200, "Allowed networks")
+	says(t, page, finding)
+	if len(all(first(page, "main"), "button")) > 2 { // to check an address, and to filter
+		t.Error("a reviewer is offered to mend it")
+	}
+	page = s.page("owner", "networks").shows(t, 200, "Allowed networks")
+	says(t, page, finding)
+	id := ""
+	for _, n := range all(page, "input") {
+		if attr(n, "name") == "finding" {
+			id = attr(n, "value")
+		}
+	}
+	s.post("reviewer", mendPath, "finding", id).shows(t, 403, "You can't do this")
+	s.post("owner", mendPath, "finding", id).leadsTo(t, "networks?done=mended")
+	if d := must(s.WorkingDraft(s.ctx, s.actor("owner"), s.acme.ID)); len(d.Entries) != 1 || d.Entries[0].Label != "HQ" {
+		t.Errorf("got %+v", d)
+	}
+	if text := textOf(first(s.page("owner", "networks").shows(t, 200, "Allowed networks"), "main")); strings.Contains(text, finding) {
+		t.Error("what is mended in the draft is still found")
+	}
+	s.post("owner", mendPath, "finding", id).leadsTo(t, "networks?done=mended_before")
+	s.post("owner", mendPath, "finding", "nonsense").leadsTo(t, "networks?done=mended_before")
+}
+
+// TestSuggestPage begins a list from the sign-ins of a tenant that has none.
+func TestSuggestPage(t *testing.T) {
+	s := newAPISite(t)
+	says(t, s.page("owner", suggestPath).shows(t, 200, "Suggested networks"),
+		"From 3 sign-ins in the last 30 days. The list lets 3 of them in already.", "There is nothing to add.")
+	must(s.PutNetworks(s.ctx, apiCommand, gate.Edit{Tenant: s.acme.ID, Base: 2, Mode: gate.ModeOff}))
+	page := s.page("owner", suggestPath).shows(t, 200, "Suggested networks")
+	says(t, page, "203.0.113.7", "3 sign-ins", "member, owner, reviewer", "1 address used")
+	page = s.post("owner", suggestPath, "of", "203.0.113.7", "label", "Head office").shows(t, 422, "Suggested networks")
+	if got := texts(page, "wrong"); len(got) != 1 || got[0] != "Choose at least one network." {
+		t.Errorf("got %q", got)
+	}
+	page = s.post("owner", suggestPath, "of", "203.0.113.7", "label", " ", "take", "203.0.113.7").shows(t, 422, "Suggested networks")
+	if got := texts(page, "wrong"); len(got) != 1 {
+		t.Errorf("got %q", got)
+	}
+	s.post("owner", suggestPath, "of", "203.0.113.7", "label", "Head office", "take", "203.0.113.7").leadsTo(t, "networks?done=suggested")
+	if d := must(s.WorkingDraft(s.ctx, s.actor("owner"), s.acme.ID)); len(d.Entries) != 1 || d.Entries[0].Label != "Head office" || d.Entries[0].Range != "203.0.113.7" {
+		t.Errorf("got %+v", d)
+	}
+	s.page("reviewer", suggestPath).shows(t, 403, "You can't do this")
+	s.post("owner", suggestPath, "of", "203.0.113.7").shows(t, 400, "This can't be read")
 }

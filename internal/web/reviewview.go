@@ -136,7 +136,7 @@ func (d *reviewData) Enforced() bool { return len(d.Checks) > 0 }
 // replay puts a replay into words.
 func (l *locale) replay(r *gate.Replay, mode gate.Mode, me string) replayView {
 	v := replayView{Read: r.Read, Total: r.Total, Reading: l.T("sim.reading", "Days", r.Days, "Read", grouped(r.Read), "Total", grouped(r.Total))}
-	v.Basis = l.T("sim.basis", "Days", r.Days, "SignIns", l.signIns(r.SignIns), "People", l.T("sim.people", "N", r.People))
+	v.Basis = l.T("sim.basis", "Days", r.Days, "SignIns", l.signIns(r.SignIns), "People", l.T("count.people", "N", r.People))
 	lines := r.NewlyBlocked
 	lost, who := gate.Count(lines)
 	switch {
@@ -187,7 +187,7 @@ func (l *locale) who(lines []gate.ReplayLine, me string) (out []whoView) {
 			w.Login = ""
 		}
 		for _, line := range lines[:min(n, mostLines)] {
-			w.From = append(w.From, fromView{grouped(line.Count), line.Address.String(), l.moment(line.Last)})
+			w.From = append(w.From, fromView{grouped(line.Count), line.Address.String(), moment{l.moment(line.Last).Machine, l.day(line.Last)}})
 		}
 		out, lines = append(out, w), lines[n:]
 	}
@@ -293,10 +293,4 @@ func (l *locale) checkCover(c *gate.GuardCheck, now time.Time) string {
 }
 
 // grouped writes a number in groups of three digits, as both languages do.
-func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
+func grouped(n int64) string { return thousands(strconv.FormatInt(n, 10)) }
