@@ -26,7 +26,7 @@ const (
 type Suggestion struct {
 	Reading
 	SignIns int64 // of people who may sign in today
-	Listed  int64 // of these, from where the list in force lets them in
+	Listed  int64 // of these, from where the list or the draft lets them in
 	Ranges  []SuggestedRange
 }
 
@@ -54,7 +54,8 @@ const (
 	SharedOnce      SharedSign = "once"      // one sign-in only
 )
 
-// Suggest makes a suggestion from the sign-ins of the last 30 days.
+// Suggest makes a suggestion from the sign-ins of the last 30 days, beside what
+// the actor's draft, or the list where there is none, has already.
 func (d *Door) Suggest(ctx context.Context, by Actor, tenant string) (*Suggestion, error) {
 	if err := by.may(tenant, RoleOwner); err != nil {
 		return nil, err
@@ -67,7 +68,11 @@ func (d *Door) Suggest(ctx context.Context, by Actor, tenant string) (*Suggestio
 	if err != nil {
 		return nil, err
 	}
-	s := suggest(c, t.Admins, d.judge(ModeEnforced, t.Networks, d.now()))
+	networks, err := d.draftOrList(ctx, by, t)
+	if err != nil {
+		return nil, err
+	}
+	s := suggest(c, t.Admins, d.judge(ModeEnforced, networks, d.now()))
 	for i := range s.Ranges {
 		r := s.Ranges[i].Range
 		s.Ranges[i].Place = d.PlaceOf(r.First(), r.First().BitLen())

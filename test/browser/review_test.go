@@ -13,9 +13,25 @@ const branch = "198.51.100.20"
 // reviewStory takes the branch office off the list of the demo, from the branch
 // office itself.
 var reviewStory = []state{
+	{"findings", 200, "net.title", "", func(v *visitor) int {
+		v.gate.Command(v.t, "network", "add", "acme", "203.0.113.16/28", "--label", "Second floor", "--reason", "Rented")
+		status := v.open("networks")
+		for range 20 { // the gateway hears of what another process did within a second
+			if strings.Contains(v.Text("#finds"), "Second floor") {
+				break
+			}
+			status = v.open("networks")
+		}
+		return status
+	}},
+	{"mended", 200, "net.title", "", func(v *visitor) int { return v.Submit("#finds form button") }},
+	{"discarded", 200, "hist.title", "", func(v *visitor) int {
+		v.open("networks/discard")
+		return v.Submit("main button.primary")
+	}},
 	{"review-nothing", 200, "review.none.title", "", func(v *visitor) int { return v.open("networks/review") }},
 	{"review", 200, "review.title", "", func(v *visitor) int {
-		v.open("networks/compare?from=4&to=7")
+		v.open("networks/compare?from=4&to=8")
 		v.Submit(`form[action*="networks/restore"] button`)
 		return v.Submit(`main a[href*="networks/review"]`)
 	}},
@@ -57,6 +73,32 @@ func TestReview(t *testing.T) {
 				v.Clean()
 			}
 			v.applies(t)
+		})
+	}
+}
+
+// TestSuggest begins a list from the sign-ins of the demo's other tenant.
+func TestSuggest(t *testing.T) {
+	gate := StartGate(t)
+	password := regexp.MustCompile(`(?m)^ *acme +li\.na +(\S+)`).FindStringSubmatch(gate.Output())
+	if password == nil {
+		t.Fatalf("no password in %q", gate.Output())
+	}
+	gate.Command(t, "tenant", "set", "acme", "--mode", "dry_run")
+	for _, span := range []string{"203.0.113.0/24", "198.51.100.10-198.51.100.40"} {
+		gate.Command(t, "network", "remove", "acme", span)
+	}
+	for _, walk := range []Options{{Lang: "en"}, {Lang: "zh-CN", NoScript: true}} {
+		t.Run(walk.Lang, func(t *testing.T) {
+			v := &visitor{Tab: Open(t, walk), t: t, gate: gate, phrases: readPhrases(t, walk.Lang), login: "li.na"}
+			v.Goto(gate.URL("acme", "/"))
+			v.signIn(password[1])
+			v.see(state{"suggest", 200, "suggest.title", "", func(v *visitor) int { return v.open("networks/suggest") }})
+			v.look(t, walk.Lang+"-suggest")
+			v.see(state{"suggested", 200, "net.title", "", func(v *visitor) int { return v.Submit("main form .primary") }})
+			v.look(t, walk.Lang+"-suggested")
+			v.open("networks/discard")
+			v.Submit("main button.primary")
 		})
 	}
 }
