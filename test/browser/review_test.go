@@ -25,7 +25,7 @@ var reviewStory = []state{
 		return status
 	}},
 	{"mended", 200, "net.title", "", func(v *visitor) int { return v.Submit("#finds form button") }},
-	{"discarded", 200, "hist.title", "", func(v *visitor) int {
+	{"discarded", 200, "net.title", "", func(v *visitor) int {
 		v.open("networks/discard")
 		return v.Submit("main button.primary")
 	}},
@@ -114,6 +114,11 @@ func (v *visitor) applies(t *testing.T) {
 	v.Submit(`button[value="apply"]`)
 	if got := v.URL(); !strings.Contains(got, "done=applied_pending") {
 		t.Errorf("applying led to %s: %s", got, v.Text("main"))
+	}
+	for _, key := range []string{"confirm.keep", "confirm.undo"} {
+		if want := v.phrases.say(t, key); !strings.Contains(v.Text(".banner"), want) {
+			t.Errorf("after applying: no %q in %q", want, v.Text(".banner"))
+		}
 	}
 }
 
