@@ -1,13 +1,17 @@
 package gate_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
+	"github.com/sallyport-gate/sallyport/internal/store"
 )
 
 // review says what a list would do, as an actor.
@@ -190,4 +194,58 @@ func TestReviewNamesSessionsThatWouldEnd(t *testing.T) {
 	if len(r.Ending) != 2 || r.Ending[0].ID != claims.Session {
 		t.Errorf("got %+v, want the session that asks as well", r.Ending)
 	}
+}
+
+// countedStore counts how often records are read, and fails when it is told to.
+type countedStore struct {
+	gate.Store
+	reads atomic.Int64
+	fail  atomic.Bool
+}
+
+func (s *countedStore) CountEvidence(ctx context.Context, span gate.EvidenceSpan) (int64, error) {
+	s.reads.Add(1)
+	if s.fail.Load() {
+		return 0, errors.New("the store is away")
+	}
+	return s.Store.CountEvidence(ctx, span)
+}
+
+// Records are read once a minute for everybody who asks, and again at once where
+// reading failed.
+func TestEvidenceIsKept(t *testing.T) {
+	w := newWorld(t)
+	s, err := store.Open(t.Context(), w.dsn, store.Options{Secret: w.secret, Now: w.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := &countedStore{Store: s}
+	g, err := gate.New(t.Context(), gate.Options{Store: counted, Node: "n2", Now: w.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Stop(); s.Close() })
+	door := w.doorOf(g)
+	ask := func(want int64, works bool) {
+		t.Helper()
+		_, err := door.Review(t.Context(), command, w.list())
+		if (err == nil) != works {
+			t.Errorf("got %v, want it to work: %v", err, works)
+		}
+		if got := counted.reads.Load(); got != want {
+			t.Errorf("read %d times, want %d", got, want)
+		}
+	}
+	counted.fail.Store(true)
+	ask(1, false)
+	ask(2, false)
+	counted.fail.Store(false)
+	ask(3, true)
+	w.clock.advance(59 * time.Second)
+	ask(3, true)
+	w.clock.advance(time.Second)
+	ask(4, true)
+	g.Stop()
+	w.clock.advance(time.Minute)
+	ask(4, false)
 }

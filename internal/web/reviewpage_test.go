@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -226,4 +227,52 @@ func TestSuggestPage(t *testing.T) {
 	}
 	s.page("reviewer", suggestPath).shows(t, 403, "You can't do this")
 	s.post("owner", suggestPath, "of", "203.0.113.7").shows(t, 400, "This can't be read")
+}
+
+// slowEvidence is a store in which records are read when it is told to.
+type slowEvidence struct {
+	gate.Store
+	release <-chan struct{}
+}
+
+func (s slowEvidence) Evidence(ctx context.Context, span gate.EvidenceSpan, add func(gate.Evidence)) error {
+	select {
+	case <-s.release:
+		return s.Store.Evidence(ctx, span, add)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestReviewWhileReading looks at a review while records are still being read:
+// the page brings itself up to date, and nobody has to wait.
+func TestReviewWhileReading(t *testing.T) {
+	s := newAPISite(t)
+	s.edit("owner", newEntry("198.51.100.0/26", "Shenzhen branch"))
+	release := make(chan struct{})
+	g := must(gate.New(s.ctx, gate.Options{Store: slowEvidence{s.store, release}, Node: "n2", Now: func() time.Time { return apiStart }}))
+	t.Cleanup(g.Stop)
+	door := *s.door
+	door.Gate = g
+	s.door = &door
+
+	a := s.page("owner", reviewPath)
+	says(t, a.shows(t, 200, "Review 1 change"), "Reading 30 days: 0 of ", "Don't wait for it", "Your current network 203.0.113.7 stays allowed")
+	if got := a.Header.Get("Refresh"); got != "2" {
+		t.Errorf("Refresh is %q", got)
+	}
+	if strings.Contains(a.body, `id="apply"`) {
+		t.Error("the page asks for a reason, which is gone when it comes anew")
+	}
+	a = s.page("owner", reviewPath+"?wait=no")
+	if text := textOf(first(a.shows(t, 200, "Review 1 change"), "main")); a.Header.Get("Refresh") != "" || !strings.Contains(a.body, `id="apply"`) || strings.Contains(text, "No sign-ins") {
+		t.Errorf("who does not want to wait is kept: %q", text)
+	}
+	close(release)
+	for range 50 {
+		if a = s.page("owner", reviewPath); a.Header.Get("Refresh") == "" {
+			break
+		}
+	}
+	says(t, a.shows(t, 200, "Review 1 change"), "None of the last 30 days' 3 sign-ins would be blocked.")
 }

@@ -44,8 +44,8 @@ type replayView struct {
 	Read, Total int64
 	Reading     string
 	Basis, Took string
-	Result      string
-	Bad         bool // somebody would be blocked
+	Result      string // empty: too early to say
+	Bad         bool   // somebody would be blocked
 	Bars        []barView
 	Lines       []whoView // who would be blocked
 	MoreLines   int
@@ -140,6 +140,7 @@ func (l *locale) replay(r *gate.Replay, mode gate.Mode, me string) replayView {
 	lines := r.NewlyBlocked
 	lost, who := gate.Count(lines)
 	switch {
+	case !r.Complete && lost == 0: // too early to say
 	case r.SignIns == 0:
 		v.Result = l.T("sim.none")
 	case lost == 0 && r.AlreadyBlocked == 0:
