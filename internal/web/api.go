@@ -52,6 +52,7 @@ var routes = []route{
 	{"sessions", methods{"GET": {do: getSessions, params: pageParams}, "DELETE": {do: deleteSessions}}},
 	{"sessions/*", methods{"DELETE": {do: deleteSession}}},
 	{"changes", methods{"GET": {do: getChanges, params: changeParams}}},
+	{"openapi.json", methods{"GET": {do: getDescription}}},
 	{"tokens", methods{"GET": {do: getTokens}, "POST": {do: postToken, body: maxBody, status: http.StatusCreated}}},
 	{"tokens/*", methods{"DELETE": {do: deleteToken}}},
 }

@@ -188,7 +188,9 @@ func (s *apiSite) exchange(r *http.Request) answer {
 		s.Fatal(err)
 	}
 	defer res.Body.Close()
-	return answer{res, string(must(io.ReadAll(res.Body)))}
+	a := answer{res, string(must(io.ReadAll(res.Body)))}
+	s.asDescribed(r, a)
+	return a
 }
 
 // later moves the clock on by seconds.

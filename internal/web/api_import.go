@@ -69,11 +69,14 @@ type importQuery struct {
 	apply bool
 }
 
-func (q *query) importQuery() importQuery {
+func (c *call) importQuery() importQuery {
+	q := &c.query
 	in := importQuery{
-		Import: gate.Import{Base: q.number("base_version"), Replace: q.word("mode", importAdd, importReplace) == importReplace},
-		sheet:  sheet.Options{Label: q.values["label"], Charset: q.values["encoding"], Comma: sheet.Commas[q.values["separator"]]},
-		apply:  q.word("apply", "false", "true") == "true",
+		Import: gate.Import{
+			Tenant: c.tenant, Base: q.number("base_version"), Replace: q.word("mode", importAdd, importReplace) == importReplace,
+		},
+		sheet: sheet.Options{Label: q.values["label"], Charset: q.values["encoding"], Comma: sheet.Commas[q.values["separator"]]},
+		apply: q.word("apply", "false", "true") == "true",
 	}
 	if text, ok := q.values["separator"]; ok && in.sheet.Comma == 0 {
 		q.note("separator", "unknown", "%q is none: write comma, semicolon or tab", shorten(text))
@@ -84,6 +87,8 @@ func (q *query) importQuery() importQuery {
 	if in.apply && in.Replace && in.Base == 0 {
 		q.note("base_version", "required", "say which version is replaced, as you read it")
 	}
+	written := q.options()
+	in.EditOptions = written.options(c, &q.bad)
 	return in
 }
 
@@ -111,9 +116,7 @@ func (q *query) word(name string, words ...string) string {
 }
 
 func postImport(c *call) (any, error) {
-	in := c.query.importQuery()
-	options := c.query.options()
-	in.EditOptions = options.options(c, &c.query.bad)
+	in := c.importQuery()
 	if err := c.query.err(); err != nil {
 		return nil, err
 	}
@@ -167,7 +170,7 @@ func showImport(t *sheet.Table, rows []sheet.Row, tried *gate.Tried) *importJSON
 	for i := range rows {
 		entry := mergeRow(&rows[i], tried.Entries[i])
 		out.Rows[i] = importedRowJSON{
-			rows[i].Line, rows[i].Draft.Range, rows[i].Draft.Label, entry.Fate, fieldProblems(entry.Errors), warningProblems(entry.Warnings),
+			rows[i].Line, rows[i].Draft.Range, rows[i].Draft.Label, entry.Fate, fieldProblems(entry.Errors), showWarnings(entry.Warnings),
 		}
 		out.Counts[entry.Fate]++
 	}
@@ -198,14 +201,6 @@ func fieldProblems(errs []gate.FieldError) []fieldProblem {
 	out := make([]fieldProblem, len(errs))
 	for i, e := range errs {
 		out[i] = fieldProblem(e)
-	}
-	return out
-}
-
-func warningProblems(warnings []gate.Warning) []fieldProblem {
-	out := make([]fieldProblem, len(warnings))
-	for i, w := range warnings {
-		out[i] = fieldProblem{w.Field, w.Code, w.Text}
 	}
 	return out
 }

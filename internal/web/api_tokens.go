@@ -26,7 +26,8 @@ const anyToken gate.Scope = "any"
 // tokenScopes says what of the API tokens may call, by method and path of the
 // route: who has the scope. What is not here no token may.
 var tokenScopes = map[string]gate.Scope{
-	"GET me": anyToken,
+	"GET me":           anyToken,
+	"GET openapi.json": anyToken,
 
 	"GET networks":            gate.ScopeNetworksRead,
 	"GET networks/check":      gate.ScopeNetworksRead,

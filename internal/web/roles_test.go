@@ -14,7 +14,7 @@ import (
 // Who may make a call or see a page: o owners, r reviewers, m members.
 var (
 	apiRoles = map[string]string{
-		"GET me": "orm",
+		"GET me": "orm", "GET openapi.json": "orm",
 
 		"GET networks": "or", "PUT networks": "o", "POST networks/entries": "o", "DELETE networks/entries/*": "o",
 		"POST networks/confirm": "o", "POST networks/undo": "o", "POST networks/review": "o", "GET networks/check": "or",
