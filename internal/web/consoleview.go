@@ -21,7 +21,6 @@ type consoleView struct {
 	Me      string // login
 	Role    string // key of its word
 	Owner   bool   // may change things
-	Path    string // of this page, without its query
 	Banners []*banner
 	Done    string // what the form that led here has done; empty: nothing
 }
@@ -85,7 +84,7 @@ func (s *screen) frame(title string, pairs ...any) *consoleView {
 	dec := s.visit.Decision
 	v := &consoleView{
 		view: s.h.view(s.Request, s.visit), Nonce: rand.Text(), Nav: s.nav, Mode: modePills[dec.Tenant.Mode],
-		Me: s.actor.Login, Role: roleWords[s.actor.Role], Owner: s.actor.Role == gate.RoleOwner, Path: s.URL.Path,
+		Me: s.actor.Login, Role: roleWords[s.actor.Role], Owner: s.actor.Role == gate.RoleOwner,
 	}
 	v.Title = v.T(title, pairs...)
 	v.Here = s.here()

@@ -210,9 +210,6 @@ func (f networkFilter) States() []option { return stateFilters }
 // Expiries are the choices of the end.
 func (f networkFilter) Expiries() []option { return expiryFilters }
 
-// Any reports whether the filter leaves anything out.
-func (f networkFilter) Any() bool { return f.Text != "" || f.State != "" || f.Expiry != "" }
-
 // keeps reports whether a row is shown.
 func (f networkFilter) keeps(r *networkRow, now time.Time) bool {
 	n := &r.network

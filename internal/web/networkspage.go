@@ -21,7 +21,7 @@ type networksData struct {
 	Modes   []modeChoice
 	Icons   map[gate.Mode]string
 	DryRun  string // what the dry run has found; empty: there is none
-	Mine    string // the visitor's address, where nothing in the list holds it
+	Mine    string // the visitor's address, where no entry in force holds it
 	Owners  []string
 	Bar     *draftBar
 	Check   checkForm
@@ -70,8 +70,8 @@ func networksPage(s *screen) error {
 	if err := d.rows(s, now); err != nil {
 		return err
 	}
-	address := s.visit.Request.Address.Addr
-	if !slices.ContainsFunc(now.shown(), func(n gate.Network) bool { return n.Range.Contains(address) }) {
+	address, at := s.visit.Request.Address.Addr, s.visit.Decision.Now
+	if !slices.ContainsFunc(now.shown(), func(n gate.Network) bool { return n.Range.Contains(address) && n.Admits(at) }) {
 		d.Mine = address.String()
 	}
 	d.Owners = ownersOf(now.people)
