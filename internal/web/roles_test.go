@@ -36,6 +36,7 @@ var (
 		"networks": "or", "networks/add": "o", "networks/entries/*": "o", "networks/confirm": "o", "networks/undo": "o",
 		"networks/import": "o", "networks/export": "or", "networks/history": "or", "networks/compare": "or", "networks/restore": "o", "networks/review": "o",
 		"networks/draft": "o", "networks/draft/*": "or", "networks/discard": "o", "networks/conflict": "o",
+		"networks/mend": "o", "networks/suggest": "o",
 	}
 )
 
