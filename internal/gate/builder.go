@@ -189,7 +189,7 @@ func (b *builder) words(at string, n *Network) {
 			b.bad.add(at+f.name, "required", "write what this network is, so that the next person knows")
 		case utf8.RuneCountInString(f.text) > f.max:
 			b.bad.add(at+f.name, "too_long", "at most %d characters", f.max)
-		case !utf8.ValidString(f.text) || f.name != "note" && hasControl(f.text):
+		case !utf8.ValidString(f.text) || strings.Contains(f.text, "\x00") || f.name != "note" && hasControl(f.text): // PostgreSQL keeps no NUL
 			b.bad.add(at+f.name, "control_character", "there is a control or invisible character in it")
 		}
 	}

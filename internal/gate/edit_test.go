@@ -56,6 +56,7 @@ func TestPutNetworksRefuses(t *testing.T) {
 		{"no label", "entries[1].label", "required", entry(func(d *gate.Draft) { d.Label = " " })},
 		{"long label", "entries[1].label", "too_long", entry(func(d *gate.Draft) { d.Label = strings.Repeat("办", 121) })},
 		{"label with control", "entries[1].label", "control_character", entry(func(d *gate.Draft) { d.Label = "a\u202eb" })},
+		{"note with what PostgreSQL does not keep", "entries[1].note", "control_character", entry(func(d *gate.Draft) { d.Note = "a\x00b" })},
 		{"long note", "entries[1].note", "too_long", entry(func(d *gate.Draft) { d.Note = strings.Repeat("n", 2001) })},
 		{"ends before it begins", "entries[1].expires", "before_begin", entry(func(d *gate.Draft) {
 			d.NotBefore, d.Expires = w.clock.Now().Add(2*time.Hour), w.clock.Now().Add(time.Hour)
