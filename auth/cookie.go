@@ -36,7 +36,7 @@ func NewStepCookie(token string) *http.Cookie { return newCookie(StepCookie, tok
 // NewAskCookie returns the cookie by which a browser reads the answer to its
 // access request.
 func NewAskCookie(secret string) *http.Cookie {
-	c := newCookie(AskCookie, secret)
+	c := newCookie(AskCookie, secret) //nolint:gosec // newCookie sets what it misses
 	c.MaxAge = int(askCookieLives / time.Second)
 	return c
 }

@@ -71,6 +71,12 @@ func (g *Gate) noteRead(ctx context.Context, by Actor, tenant string, d readDeta
 	return err
 }
 
+// MayReadAttempts reports whether the actor may, without reading any: nil,
+// ErrForbidden or ErrNotFound.
+func (g *Gate) MayReadAttempts(by Actor, tenant string) error {
+	return by.may(tenant, RoleOwner, RoleReviewer)
+}
+
 // readable is reviewable for who only looks, which is noted.
 func (g *Gate) readable(ctx context.Context, by Actor, f *AttemptFilter) error {
 	if err := g.reviewable(ctx, by, f); err != nil {

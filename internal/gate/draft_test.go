@@ -66,9 +66,9 @@ func TestEditDraft(t *testing.T) {
 	if hq.Key != hq.ID || office.ID != "" || office.Key == "" || office.Label != "Office" {
 		t.Errorf("got %+v and %+v", hq, office)
 	}
-	hq.Draft.Range, hq.Draft.Owner = "203.0.113.0/25", "IT"
-	d = w.draft(li, gate.DraftOp{Step: gate.DraftSet, Key: hq.Key, Entry: hq.Draft})
-	d = w.draft(li, gate.DraftOp{Step: gate.DraftSet, Key: office.Key, Entry: entry("192.0.2.0/26", "Office")})
+	hq.Range, hq.Owner = "203.0.113.0/25", "IT"
+	w.draft(li, gate.DraftOp{Step: gate.DraftSet, Key: hq.Key, Entry: hq.Draft})
+	w.draft(li, gate.DraftOp{Step: gate.DraftSet, Key: office.Key, Entry: entry("192.0.2.0/26", "Office")})
 	d = w.draft(li, gate.DraftOp{Step: gate.DraftMode, Mode: gate.ModeDryRun})
 	if d.Changes != 3 || d.Entry(hq.Key).ID != hq.ID || d.Entry(office.Key).ID != "" {
 		t.Errorf("got %+v", d)
@@ -238,7 +238,7 @@ func TestRestoreAsDraft(t *testing.T) {
 	if invalid, ok := errors.AsType[*gate.InvalidError](err); !ok || invalid.Errors[0].Field != "entries[1].admins" {
 		t.Errorf("applying it: %v", err)
 	}
-	d = w.draft(li, gate.DraftOp{Step: gate.DraftSet, Key: office.Key, Entry: entry("192.0.2.0/24", "Office")})
+	w.draft(li, gate.DraftOp{Step: gate.DraftSet, Key: office.Key, Entry: entry("192.0.2.0/24", "Office")})
 	if d.Restores != 0 {
 		t.Error("a draft that was edited still says that it restores a version")
 	}

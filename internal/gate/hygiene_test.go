@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -157,12 +158,12 @@ func TestHygieneOfSessions(t *testing.T) {
 func TestHygieneIsForReviewers(t *testing.T) {
 	w := newWorld(t)
 	for role, want := range map[gate.Role]error{gate.RoleOwner: nil, gate.RoleReviewer: nil, gate.RoleMember: gate.ErrForbidden} {
-		if _, err := w.door.Hygiene(t.Context(), w.owner(inside, role), w.acme.ID); err != want {
+		if _, err := w.door.Hygiene(t.Context(), w.owner(inside, role), w.acme.ID); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", role, err, want)
 		}
 	}
 	for role, want := range map[gate.Role]error{gate.RoleOwner: nil, gate.RoleReviewer: gate.ErrForbidden, gate.RoleMember: gate.ErrForbidden} {
-		if _, err := w.door.Suggest(t.Context(), w.owner(inside, role), w.acme.ID); err != want {
+		if _, err := w.door.Suggest(t.Context(), w.owner(inside, role), w.acme.ID); !errors.Is(err, want) {
 			t.Errorf("suggestion, %s: got %v, want %v", role, err, want)
 		}
 	}

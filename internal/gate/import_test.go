@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -126,7 +127,7 @@ func TestImportNetworks(t *testing.T) {
 	if _, err := w.ImportNetworks(t.Context(), li, in); !errors.Is(err, gate.ErrLocksYouOut) {
 		t.Errorf("a list without the editor: got %v, want %v", err, gate.ErrLocksYouOut)
 	}
-	in.Entries = append(rows, entry("203.0.113.0/24", "HQ"))
+	in.Entries = slices.Concat(rows, []gate.Draft{entry("203.0.113.0/24", "HQ")})
 	if done, err = w.ImportNetworks(t.Context(), li, in); err != nil || done.Version != 4 || len(done.Entries) != 3 {
 		t.Errorf("in place of the list: got %+v, %v", done, err)
 	}

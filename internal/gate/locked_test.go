@@ -24,7 +24,7 @@ func TestNobodyIsLockedOut(t *testing.T) {
 	for _, seed := range []uint64{1, 2, rand.Uint64()} {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			w := newWorld(t)
-			p := &property{world: w, t: t, rand: rand.New(rand.NewPCG(seed, 0)), did: did} //nolint:gosec // to be repeated
+			p := &property{world: w, t: t, rand: rand.New(rand.NewPCG(seed, 0)), did: did}
 			for i := range 4 {
 				p.people = append(p.people, w.member(fmt.Sprint("admin-", i), gate.RoleOwner).ID)
 			}

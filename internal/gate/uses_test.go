@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"errors"
 	"net/netip"
 	"reflect"
 	"testing"
@@ -41,7 +42,7 @@ func TestUsage(t *testing.T) {
 	if want := []gate.Usage{{Count: 3, Last: last}, {Count: 2, Last: last}, {Count: 1, Last: last}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if _, err := w.Usage(t.Context(), w.actor(gate.RoleMember), w.acme.ID, nil); err != gate.ErrForbidden {
+	if _, err := w.Usage(t.Context(), w.actor(gate.RoleMember), w.acme.ID, nil); !errors.Is(err, gate.ErrForbidden) {
 		t.Errorf("a member: got %v, want ErrForbidden", err)
 	}
 }

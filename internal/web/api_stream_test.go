@@ -30,7 +30,7 @@ func (s *apiSite) events(as, query string, headers ...string) <-chan event {
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	answer := must(http.DefaultClient.Do(r)) //nolint:bodyclose // the goroutine closes it
+	answer := must(http.DefaultClient.Do(r))
 	if got := answer.Header.Get("Content-Type"); answer.StatusCode != http.StatusOK || got != "text/event-stream" {
 		s.Fatalf("stream: got %s of type %q", answer.Status, got)
 	}

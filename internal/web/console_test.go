@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -73,7 +74,7 @@ func TestReadForm(t *testing.T) {
 
 // codeOf is the code of the first field that is wrong, or of the problem.
 func codeOf(err error) string {
-	p, ok := err.(problem)
+	p, ok := errors.AsType[problem](err)
 	switch {
 	case err == nil:
 		return ""

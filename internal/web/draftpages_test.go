@@ -36,7 +36,7 @@ func (s *apiSite) browser(as, method, path string, form url.Values) response {
 		headers = append(headers, "Content-Type", formMedia)
 	}
 	a := s.send(as, method, Prefix+path, form.Encode(), headers...)
-	return response{a.Response, a.body}
+	return response(a)
 }
 
 // actor is somebody of acme, inside.
@@ -169,7 +169,7 @@ func TestDraftPages(t *testing.T) {
 	s.page("owner", "networks/discard").shows(t, 404, "There is nothing here")
 	d := s.edit("owner", newEntry("10.0.0.0/24", "Lab"))
 	hq, lab := d.Entries[0], d.Entries[1]
-	hq.Draft.Label = "Shanghai"
+	hq.Label = "Shanghai"
 	s.edit("owner", gate.DraftOp{Step: gate.DraftSet, Key: hq.Key, Entry: hq.Draft})
 	s.edit("owner", gate.DraftOp{Step: gate.DraftMode, Mode: gate.ModeDryRun})
 

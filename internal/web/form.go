@@ -77,7 +77,7 @@ func readForm(w http.ResponseWriter, r *http.Request, limit int64, into any) err
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	parse := r.ParseForm
 	if mediaOf(r) == fileMedia {
-		parse = func() error { return r.ParseMultipartForm(limit) } // all of it stays in memory
+		parse = func() error { return r.ParseMultipartForm(limit) } //nolint:gosec // G120: the body is bounded above; all of it stays in memory
 	}
 	err := parse()
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

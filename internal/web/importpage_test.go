@@ -31,7 +31,7 @@ func (s *apiSite) upload(as, name string, data []byte, pairs ...string) response
 	w.Close()
 	a := s.send(as, http.MethodPost, Prefix+importPath, body.String(),
 		"Accept", browserAccept, "Sec-Fetch-Site", "same-origin", "Content-Type", w.FormDataContentType())
-	return response{a.Response, a.body}
+	return response(a)
 }
 
 // fieldsOf are the fields of the form with the file in it, as a browser would

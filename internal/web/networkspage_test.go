@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -195,7 +196,7 @@ func TestNetworksDraft(t *testing.T) {
 	v.form(path, "again", "198.51.100.23").leads(t, path)
 	v.form(path, "off", old).leads(t, path+"#n-"+old)
 	v.form(path, "mode", "enforced").leads(t, path)
-	if _, err := s.WorkingDraft(s.ctx, s.actor("owner"), s.acme.ID); err != gate.ErrNotFound {
+	if _, err := s.WorkingDraft(s.ctx, s.actor("owner"), s.acme.ID); !errors.Is(err, gate.ErrNotFound) {
 		t.Errorf("a draft without changes: %v", err)
 	}
 	for _, wrong := range [][]string{{"remove", "NOBODY"}, {"on", "NOBODY"}, {"again", "10.0.0.0/8"}, {}} {
@@ -248,7 +249,7 @@ func TestNetworkForm(t *testing.T) {
 			}
 		})
 	}
-	if _, err := s.WorkingDraft(s.ctx, s.actor("owner"), s.acme.ID); err != gate.ErrNotFound {
+	if _, err := s.WorkingDraft(s.ctx, s.actor("owner"), s.acme.ID); !errors.Is(err, gate.ErrNotFound) {
 		t.Errorf("a draft of what was refused: %v", err)
 	}
 	answer := send("range", "20.0.0.0/8", "wide", "16777216")
@@ -279,7 +280,7 @@ func TestNetworkFormOfEntry(t *testing.T) {
 		page := v.get(path).shows(t, 200, "Edit a network")
 		form := sentBy(first(page, "main"))
 		v.send("POST", path, formMedia, form.Encode(), "Sec-Fetch-Site", "same-origin").leads(t, Prefix+"networks?done=network_changed#n-"+n.ID)
-		if draft, err := s.WorkingDraft(s.ctx, s.actor("owner"), s.acme.ID); err != gate.ErrNotFound {
+		if draft, err := s.WorkingDraft(s.ctx, s.actor("owner"), s.acme.ID); !errors.Is(err, gate.ErrNotFound) {
 			t.Errorf("%s was changed by looking at it: %+v, %+v", n.Label, draft.Entries[i], err)
 		}
 		form.Set("label", n.Label+" again")

@@ -248,5 +248,5 @@ func writeProblem(w http.ResponseWriter, p problem) {
 	SetHeaders(w.Header(), "Content-Type", "application/problem+json", "Cache-Control", "no-store", "X-Content-Type-Options", "nosniff")
 	problemHeaders(w, p)
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(body) // the visitor is gone; there is nobody to tell
+	_, _ = w.Write(body) //nolint:gosec // G705: it is JSON; and if the visitor is gone, there is nobody to tell
 }
