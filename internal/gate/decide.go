@@ -322,3 +322,16 @@ func (d *Decision) pass() Decision {
 	}
 	return *d
 }
+
+// EntryLabel is the label of the narrowest entry of a tenant's list in force that
+// admits an address, empty: none does. It reads the snapshot.
+func (g *Gate) EntryLabel(tenant string, a netip.Addr) string {
+	t := g.snap.byID(tenant)
+	if t == nil {
+		return ""
+	}
+	if n := narrowest(t.networks, a, g.now(), func(*Network) bool { return true }); n != nil {
+		return n.Label
+	}
+	return ""
+}

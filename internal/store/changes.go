@@ -3,11 +3,8 @@ package store
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"hash"
 	"net/netip"
 	"strings"
 
@@ -16,7 +13,7 @@ import (
 
 // stream is the one change log there is. It is in the key so that there can be
 // more later, each with its own counter.
-const stream = 1
+const stream = gate.ChangeStream
 
 // verifyBatch is how many rows of the change log are read at once.
 const verifyBatch = 1000
@@ -39,7 +36,7 @@ func addChange(ctx context.Context, tx querier, rec gate.Record, c gate.Change) 
 	if err != nil {
 		return err
 	}
-	c.Hash = chain(before, &c)
+	c.Hash = gate.HashChange(before, &c)
 	_, err = tx.exec(ctx, `
 		INSERT INTO change_log (stream, pos, id, kind, action, tenant, subject, version, made, actor, actor_id, address, detail, hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
@@ -50,34 +47,6 @@ func addChange(ctx context.Context, tx querier, rec gate.Record, c gate.Change) 
 	}
 	_, err = tx.exec(ctx, `UPDATE change_counter SET hash = $2 WHERE stream = $1`, stream, c.Hash)
 	return err
-}
-
-// chain is the hash of a row: SHA-256 over the hash before it and every column,
-// texts with their length in front, so that no two rows are written the same.
-func chain(before []byte, c *gate.Change) []byte {
-	h := sha256.New()
-	h.Write([]byte("sallyport change 1\n"))
-	writeBytes(h, before)
-	writeInts(h, stream, c.Pos)
-	for _, text := range []string{c.ID, string(c.Kind), c.Action, c.Tenant, c.Subject} {
-		writeBytes(h, []byte(text))
-	}
-	writeInts(h, c.Version, micro(c.At))
-	for _, b := range [][]byte{[]byte(c.Actor), []byte(c.ActorID), addrBytes(c.Address), c.Detail} {
-		writeBytes(h, b)
-	}
-	return h.Sum(nil)
-}
-
-func writeBytes(h hash.Hash, b []byte) {
-	writeInts(h, int64(len(b)))
-	h.Write(b)
-}
-
-func writeInts(h hash.Hash, list ...int64) {
-	for _, n := range list {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(n)))
-	}
 }
 
 const changeColumns = `pos, id, kind, action, tenant, subject, version, made, actor, actor_id, address, detail, hash`
@@ -203,7 +172,7 @@ func verifyRows(ctx context.Context, tx querier) (held int64, last []byte, err e
 				return held, last, broken("%w", page[i].err)
 			case c.Pos != held+1:
 				return held, last, broken("change %d is missing: the next is %d", held+1, c.Pos)
-			case !bytes.Equal(c.Hash, chain(last, c)):
+			case !bytes.Equal(c.Hash, gate.HashChange(last, c)):
 				return held, last, broken("change %d (%s) was altered: its hash does not fit", c.Pos, c.ID)
 			}
 			held, last = c.Pos, c.Hash

@@ -193,12 +193,6 @@ func (s *apiSite) exchange(r *http.Request) answer {
 	return a
 }
 
-// later moves the clock on by seconds.
-func (s *apiSite) later(seconds int) {
-	at := s.clock.Load().Add(time.Duration(seconds) * time.Second)
-	s.clock.Store(&at)
-}
-
 func jsonText(v any) string { return string(must(json.Marshal(v))) }
 
 // get reads something, which has to work, into a value.

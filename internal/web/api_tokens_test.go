@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-gate/sallyport/auth"
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -123,7 +124,7 @@ func TestScopes(t *testing.T) {
 					}
 				}
 			}
-			s.later(10) // so that no call is one too many
+			s.move(10 * time.Second) // so that no call is one too many
 		}
 	}
 }

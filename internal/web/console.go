@@ -42,6 +42,17 @@ var consolePages = []consolePage{
 	{path: draftPath + "/*", roles: readerRoles, get: othersDraftPage},
 	{path: discardPath, roles: ownerRoles, get: discardQuestion, post: discardDraft},
 	{path: conflictPath, roles: ownerRoles, get: conflictPage, post: settleConflict},
+	{path: peoplePath, nav: "nav.people", roles: ownerRoles, get: peoplePage},
+	{path: invitationPath, roles: ownerRoles, get: inviteSomebody, post: sendInvitation},
+	{path: personPath, roles: ownerRoles, get: personPage, post: changePerson},
+	{path: sessionsPath, nav: "nav.sessions", roles: everyRole, get: sessionsPage, post: endSessions},
+	{path: sessionsPath + "/*", roles: everyRole, post: endSession},
+	{path: tokensPath, nav: "nav.tokens", roles: ownerRoles, get: tokensPage},
+	{path: newTokenPath, roles: ownerRoles, get: newTokenPage, post: makeToken},
+	{path: tokensPath + "/*", roles: ownerRoles, post: removeToken},
+	{path: auditPath, nav: "nav.audit", roles: readerRoles, get: auditPage},
+	{path: verifyLog, roles: readerRoles, post: verifyChanges},
+	{path: auditLines, roles: readerRoles, get: downloadChanges},
 	{path: "", roles: everyRole, get: homePage},
 }
 

@@ -32,6 +32,9 @@ var (
 	pageRoles = map[string]string{
 		"": "orm",
 
+		"people": "o", "people/invite": "o", "people/*": "o", "sessions": "orm", "sessions/*": "orm",
+		"tokens": "o", "tokens/new": "o", "tokens/*": "o", "audit": "or", "audit/verify": "or", "audit/download": "or",
+
 		"requests": "or", "requests/*/approve": "or", "requests/*/decline": "or",
 		"networks": "or", "networks/add": "o", "networks/entries/*": "o", "networks/confirm": "o", "networks/undo": "o",
 		"networks/import": "o", "networks/export": "or", "networks/history": "or", "networks/compare": "or", "networks/restore": "o", "networks/review": "o",
