@@ -63,7 +63,9 @@ func TestExport(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Cookie", auth.SessionCookie+"="+session)
-		res, err := w.client(insideIP).Do(r)
+		client := w.client(insideIP)
+		client.Timeout = 2 * time.Minute // under the race detector, on a machine that is busy
+		res, err := client.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
