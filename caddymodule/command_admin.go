@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
+	"github.com/sallyport-gate/sallyport/internal/web"
 )
 
 const passwordHelp = "read the first password from standard input, one line; otherwise one is made and printed"
@@ -25,6 +26,13 @@ from standard input, has to be replaced at the first sign-in.`
 	add.Flags().Bool("password-stdin", false, passwordHelp)
 	add.Flags().Bool("no-second-factor", false, "needs no second factor, even where one is required")
 
+	invite := onStore(leaf("invite TENANT LOGIN", "Add a person and print a link to set the first password with, once", inviteAdmin))
+	invite.Long = `Adds a person, or lets one who is there set another password, by a link that works
+once, for 24 hours, from where the list admits. Nobody but the person learns the
+password. With an existing person all sessions end.`
+	invite.Flags().String("role", "", "owner, reviewer or member; required for a new person")
+	invite.Flags().String("name", "", "name as people write it")
+
 	set := onStore(leaf("set TENANT LOGIN", "Change name, role or second factor of a person", setAdmin))
 	set.Flags().String("role", "", "owner, reviewer or member")
 	set.Flags().String("name", "", "name as people write it")
@@ -39,6 +47,7 @@ codes instead; with --password-stdin as well, both. All sessions end.`
 
 	return group(&cobra.Command{Use: "admin", Short: "People who sign in"},
 		add,
+		invite,
 		onStore(leaf("list TENANT", "List the people of a tenant", listAdmins)),
 		set,
 		onStore(leaf("disable TENANT LOGIN", "Let a person sign in no more; ends all sessions", patchAdmin("Disabled %s; all sessions are ended.", gate.AdminPatch{Disabled: new(true)}))),
@@ -90,6 +99,41 @@ func addAdmin(c *call) error {
 			return err
 		}
 		return c.printAdmin(a, password, made, fmt.Sprintf("Added %s to %s as %s.", a.Login, t.Slug, a.Role))
+	})
+}
+
+// inviteAdmin invites a new person, or somebody whose password is to be reset.
+func inviteAdmin(c *call) error {
+	return c.with(func() error {
+		t, err := c.tenant(c.arg(0))
+		if err != nil {
+			return err
+		}
+		var a *gate.Admin
+		var secret string
+		if c.given("role") {
+			a, secret, err = c.Invite(c.ctx(), c.by, t.ID, gate.NewAdmin{Login: c.arg(1), Name: c.text("name"), Role: gate.Role(c.text("role"))})
+			err = taken(stored(err), fmt.Sprintf("an admin %q in %s", c.arg(1), t.Slug))
+		} else {
+			a, secret, err = c.SetAdmin(c.ctx(), c.by, t.ID, c.arg(1), gate.AdminPatch{Name: ifGiven(c, "name", c.text("name")), Invite: true})
+			err = missing(err, "admin", c.arg(1), "admin list "+t.Slug+"; a new one needs --role")
+		}
+		if err != nil {
+			return err
+		}
+		link := web.InvitationPath(secret)
+		if len(t.Hosts) > 0 {
+			link = "https://" + t.Hosts[0] + link
+		}
+		view := struct {
+			adminView
+			Link  string  `json:"link"`
+			Until *string `json:"until"`
+		}{viewAdmin(a), link, stampOrNull(a.InvitedUntil)}
+		return c.print(view, func(w io.Writer) {
+			line(w, "Invited %s to %s as %s, until %s.", a.Login, t.Slug, a.Role, stamp(a.InvitedUntil))
+			line(w, "Shown this once: %s", link)
+		})
 	})
 }
 
@@ -151,6 +195,8 @@ func adminState(a *gate.Admin) string {
 	switch {
 	case a.Disabled:
 		return "disabled"
+	case a.Password == "":
+		return "invited"
 	case a.MustChange:
 		return "first password"
 	}

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +30,11 @@ working during and after it.`
 }
 
 func auditCommands() *cobra.Command {
-	verify := onStore(leaf("verify", "Check the chain of the change log; exit status 1 if it is broken", verifyChanges))
+	verify := onStore(leaf("verify [FILE]", "Check the chain of the change log, or of a downloaded file; exit status 1 if it is broken", verifyChanges))
+	verify.Long = `Checks that no row of the change log was altered, moved or taken out. With FILE it
+checks one that an owner downloaded from the console, which needs no store: each
+row is proof of itself, and neighbours of each other. Compare the hash of its
+newest change with the one in the console.`
 	return group(&cobra.Command{Use: "audit", Short: "The change log"}, verify)
 }
 
@@ -132,6 +137,9 @@ func migrate(c *call) error {
 }
 
 func verifyChanges(c *call) error {
+	if c.arg(0) != "" {
+		return verifyChangeFile(c)
+	}
 	return c.with(func() error {
 		n, err := c.VerifyChanges(c.ctx())
 		if err != nil {
@@ -141,5 +149,29 @@ func verifyChanges(c *call) error {
 			Verified int64 `json:"verified"`
 		}{n}
 		return c.print(view, func(w io.Writer) { line(w, "The chain holds: %d changes verified.", n) })
+	})
+}
+
+// verifyChangeFile checks a file by itself, wherever the store is.
+func verifyChangeFile(c *call) error {
+	file, err := os.Open(c.arg(0))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	found, err := gate.VerifyChangeFile(file)
+	if err != nil {
+		return err
+	}
+	view := struct {
+		Verified int64  `json:"verified"`
+		Newest   int64  `json:"newest"`
+		Hash     string `json:"hash"`
+	}{found.Verified, found.Newest, found.Hash}
+	return c.print(view, func(w io.Writer) {
+		line(w, "The file holds: %d changes verified.", found.Verified)
+		if found.Newest > 0 {
+			line(w, "Its newest is change %d with the hash %s: compare that with the console.", found.Newest, found.Hash)
+		}
 	})
 }

@@ -122,7 +122,7 @@ func (t *try) uninvited(admin *Admin) Reason {
 	case t.dec.Tenant != nil && t.dec.Tenant.ID != t.tenant.ID:
 		return WrongTenant
 	}
-	t.admin, t.dec.Tenant = admin, &t.tenant.Tenant
+	t.admin, t.was, t.dec.Tenant = admin, admin.detail(), &t.tenant.Tenant
 	switch reason := t.place(); {
 	case reason != "":
 		return reason

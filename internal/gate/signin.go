@@ -95,7 +95,8 @@ type try struct {
 	dec    Decision
 	tenant *tenantState
 	admin  *Admin
-	typed  string // login that is no admin's
+	was    adminDetail // admin as it was read
+	typed  string      // login that is no admin's
 	keys   [][]byte
 }
 

@@ -80,7 +80,7 @@ func (t *try) person(ctx context.Context, step auth.Step) error {
 	if err != nil {
 		return err
 	}
-	t.admin = admin
+	t.admin, t.was = admin, admin.detail()
 	if admin.Disabled || admin.Tenant != t.tenant.ID || step.ID != "" && (step.Epochs.Admin < admin.Epoch ||
 		step.Epochs.Tenant < t.tenant.Epoch || step.Epochs.All != t.door.snap.global.Load().epoch) {
 		return &Refusal{Reason: SessionRevoked}
@@ -266,7 +266,7 @@ func (t *try) checkNew(current, password string) error {
 // sign-ins but this one, which gets a token of the new epoch.
 func (t *try) change(ctx context.Context, action string, recovery [][]byte) error {
 	actor := Actor{Kind: ActorAdmin, Tenant: t.tenant.ID, Admin: t.admin.ID, Login: t.admin.Login, Role: t.admin.Role, Address: t.q.Address.Addr}
-	rec := Record{Actor: actor, Action: action, At: t.dec.Now, Detail: difference{After: t.admin.detail()}}
+	rec := Record{Actor: actor, Action: action, At: t.dec.Now, Detail: difference{Before: t.was, After: t.admin.detail()}}
 	epoch, err := t.door.store.SetAdmin(ctx, rec, *t.admin, true, recovery)
 	if err != nil {
 		return err

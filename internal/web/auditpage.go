@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -147,6 +148,9 @@ func (l *locale) changedFields(detail []byte) (out []changedField) {
 	delete(all, "after")
 	names := maps.Clone(before)
 	maps.Copy(names, after)
+	if login := before["login"]; len(after) > 0 && len(login) > 0 { // whom it is about
+		out = append(out, changedField{Name: l.fieldName("login"), After: l.valueText("login", login)})
+	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		was, is, both := before[name], after[name], len(before) > 0 && len(after) > 0
 		if bytes.Equal(was, is) || !both && empty(was) && empty(is) {
@@ -193,6 +197,9 @@ func (l *locale) valueText(field string, value json.RawMessage) string {
 	case json.Unmarshal(value, &text) == nil:
 		if key, ok := valueWords[field+" "+text]; ok {
 			return l.T(key)
+		}
+		if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			return l.moment(at).Text
 		}
 		return text
 	case json.Unmarshal(value, &list) == nil:

@@ -36,6 +36,7 @@ var actionKeys = map[string]bool{
 
 // valueWords are the values of details that have words of their own, by field.
 var valueWords = map[string]string{
+	"mode_before enforced": "mode.enforced", "mode_before dry_run": "mode.dry_run", "mode_before off": "mode.off",
 	"role owner": "role.owner", "role reviewer": "role.reviewer", "role member": "role.member",
 	"mode enforced": "mode.enforced", "mode dry_run": "mode.dry_run", "mode off": "mode.off",
 	"password none": "audit.password.none", "password first": "audit.password.first", "password own": "audit.password.own",
@@ -65,4 +66,8 @@ var fieldWords = map[string]string{
 	"since":                "audit.field.since",
 	"until":                "audit.field.until",
 	"accept":               "audit.field.accept",
+	"base":                 "audit.field.base",
+	"mode_before":          "audit.field.mode_before",
+	"change":               "audit.field.change",
+	"why":                  "audit.field.reason",
 }

@@ -211,8 +211,7 @@ func (s *screen) person(form *personForm, problems ...trouble) (*personData, err
 	if form == nil {
 		form = &personForm{Name: p.Name, Role: string(p.Role)}
 	}
-	d := &personData{consoleView: s.frame("people.title"), Form: *form}
-	d.Title = p.Login
+	d := &personData{consoleView: s.frame("people.person.title", "Login", p.Login), Form: *form}
 	d.Row, d.Roles, d.Problems = s.personRow(d.consoleView, p), roleChoices, problems
 	d.Action, d.Deeds = d.Row.URL, deedsFor(&p.Admin)
 	return d, nil

@@ -160,7 +160,7 @@ func TestAuditPage(t *testing.T) {
 	s := newAPISite(t)
 	s.post("owner", "people/invite", "login", "wu.min", "name", "<b>Wu</b>", "role", "member")
 	page, a := s.look("reviewer", "audit")
-	s.says(page, "Change log", "Invited a person", "Name: <b>Wu</b>", "Role: Member", "Password: none", "Changed the own password")
+	s.says(page, "Change log", "Invited a person", "Name: <b>Wu</b>", "Role: Member", "Password: none", "Changed the own password", "first password → own password")
 	if strings.Contains(a.body, "<b>Wu") {
 		t.Error("a name is not escaped")
 	}
