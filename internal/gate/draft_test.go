@@ -238,7 +238,7 @@ func TestRestoreAsDraft(t *testing.T) {
 	if invalid, ok := errors.AsType[*gate.InvalidError](err); !ok || invalid.Errors[0].Field != "entries[1].admins" {
 		t.Errorf("applying it: %v", err)
 	}
-	w.draft(li, gate.DraftOp{Step: gate.DraftSet, Key: office.Key, Entry: entry("192.0.2.0/24", "Office")})
+	d = w.draft(li, gate.DraftOp{Step: gate.DraftSet, Key: office.Key, Entry: entry("192.0.2.0/24", "Office")})
 	if d.Restores != 0 {
 		t.Error("a draft that was edited still says that it restores a version")
 	}
