@@ -129,6 +129,7 @@ func TestTouch(t *testing.T) {
 			seen("S2", time.Minute, "192.0.2.2"), seen("S1", 2*time.Minute, "2001:db8::2"), seen("S1", time.Minute, "192.0.2.1"), seen("NONE", 0, "192.0.2.9")}))
 		must(t, s.Touch(t.Context(), []gate.Session{seen("S1", time.Second, "192.0.2.3")})) // another node's, late
 		n.LastSeen, n.LastAddress = epoch.Add(2*time.Minute), netip.MustParseAddr("2001:db8::2")
+		n.Moves = 2 // to 192.0.2.1, and on
 		got, err := s.Session(t.Context(), "S1")
 		must(t, err)
 		equal(t, "session", *got, n)
