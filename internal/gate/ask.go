@@ -94,7 +94,7 @@ type AccessRequest struct {
 	Until     time.Time // its end; zero: for good
 }
 
-// state is the state at a moment: what nobody answered has expired.
+// settle makes a request that nobody answered in time one that has expired.
 func (r *AccessRequest) settle(now time.Time) {
 	if r.State == AskWaiting && !now.Before(r.Made.Add(AskLives)) {
 		r.State = AskExpired

@@ -61,20 +61,20 @@ func (f *Finding) ID() string {
 }
 
 // Hygiene looks at the actor's draft, or at the list in force where there is
-// none. What needs evidence that is still being read is left out until it is.
-func (d *Door) Hygiene(ctx context.Context, by Actor, tenant string) ([]Finding, error) {
+// none. What needs evidence that is still being read is left out until it is,
+// and complete is false.
+func (d *Door) Hygiene(ctx context.Context, by Actor, tenant string) (out []Finding, complete bool, err error) {
 	if err := by.may(tenant, RoleOwner, RoleReviewer); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	h, err := d.hygiene(ctx, by, tenant)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var out []Finding
 	for _, find := range []func() []Finding{h.ending, h.redundant, h.overlapping, h.wide, h.unused, h.ipv6} {
 		out = append(out, find()...)
 	}
-	return out, nil
+	return out, h.complete, nil
 }
 
 // hygiene is a list with what is known of its use.
@@ -87,6 +87,7 @@ type hygiene struct {
 	uses     [][]Evidence             // by network: sign-ins that it admits
 	entries  map[string]map[int]int64 // by admin: sign-ins by network
 	recent   *collected               // of the last 30 days; nil: still being read
+	complete bool                     // all evidence was read
 	list     judge
 }
 
@@ -120,6 +121,7 @@ func (d *Door) hygiene(ctx context.Context, by Actor, tenant string) (*hygiene, 
 		h.days = days
 		h.use(long.evidence)
 	}
+	h.complete = recent.Complete && long.Complete
 	return h, h.sessions(ctx, d, tenant)
 }
 

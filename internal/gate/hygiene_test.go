@@ -14,12 +14,8 @@ import (
 // found is what hygiene says, in short.
 func (w *world) found(by gate.Actor) []string {
 	w.Helper()
-	all, err := w.door.Hygiene(w.Context(), by, w.acme.ID)
-	if err != nil {
-		w.Fatal(err)
-	}
 	var out []string
-	for _, f := range all {
+	for _, f := range w.findings(by) {
 		text := fmt.Sprintf("%s %s", f.Code, f.Entry.Label)
 		if f.Other != nil {
 			text += " by " + f.Other.Label
@@ -119,14 +115,25 @@ func TestHygiene(t *testing.T) {
 	}
 }
 
+// findings waits until all evidence was read.
+func (w *world) findings(by gate.Actor) (all []gate.Finding) {
+	w.Helper()
+	eventually(w, "the evidence is read", func() bool {
+		found, complete, err := w.door.Hygiene(w.Context(), by, w.acme.ID)
+		if err != nil {
+			w.Fatal(err)
+		}
+		all = found
+		return complete
+	})
+	return all
+}
+
 // mend does to the actor's draft what findings propose, one after another.
 func (w *world) mend(by gate.Actor) {
 	w.Helper()
 	for range 10 {
-		all, err := w.door.Hygiene(w.Context(), by, w.acme.ID)
-		if err != nil {
-			w.Fatal(err)
-		}
+		all := w.findings(by)
 		i := slices.IndexFunc(all, func(f gate.Finding) bool { return f.Op != nil })
 		if i < 0 {
 			return
@@ -158,7 +165,7 @@ func TestHygieneOfSessions(t *testing.T) {
 func TestHygieneIsForReviewers(t *testing.T) {
 	w := newWorld(t)
 	for role, want := range map[gate.Role]error{gate.RoleOwner: nil, gate.RoleReviewer: nil, gate.RoleMember: gate.ErrForbidden} {
-		if _, err := w.door.Hygiene(t.Context(), w.owner(inside, role), w.acme.ID); !errors.Is(err, want) {
+		if _, _, err := w.door.Hygiene(t.Context(), w.owner(inside, role), w.acme.ID); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", role, err, want)
 		}
 	}

@@ -1,9 +1,7 @@
 package gate
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/sallyport-gate/sallyport/cidr"
@@ -91,21 +89,4 @@ func (g *Gate) inDryRunSince(ctx context.Context, tenant string) (time.Time, err
 			return since, nil
 		}
 	}
-}
-
-// People lists who is in a tenant, as this node knows them, by login.
-func (g *Gate) People(by Actor, tenant string) ([]AdminView, error) {
-	if err := by.may(tenant, RoleOwner, RoleReviewer); err != nil {
-		return nil, err
-	}
-	t := g.snap.byID(tenant)
-	if t == nil {
-		return nil, ErrNotFound
-	}
-	out := make([]AdminView, 0, len(t.admins))
-	for _, a := range t.admins {
-		out = append(out, a)
-	}
-	slices.SortFunc(out, func(a, b AdminView) int { return cmp.Compare(a.Login, b.Login) })
-	return out, nil
 }

@@ -19,11 +19,6 @@ func (v *visitor) blocked(t *testing.T) string {
 	return r.Header.Get("X-Sallyport-Reference")
 }
 
-// owner returns an actor who may change acme's list, from inside it.
-func (s *site) owner() gate.Actor {
-	return gate.Actor{Kind: gate.ActorCommand, Login: "boss"}
-}
-
 // TestAskStory leads a visitor from the page that keeps it out to signing in,
 // and out again when the time is over.
 func TestAskStory(t *testing.T) {
@@ -63,7 +58,7 @@ func TestAskStory(t *testing.T) {
 	s.visitorFrom("198.51.100.7").get(status).shows(t, http.StatusForbidden, english.T("blocked.title")) // another browser
 
 	id := strings.TrimPrefix(status, askPath+"/")
-	if _, _, err := s.Approve(t.Context(), s.owner(), s.tenant.ID, id, gate.Answer{For: time.Hour, Note: "<i>welcome</i>"}); err != nil {
+	if _, _, err := s.Approve(t.Context(), command, s.tenant.ID, id, gate.Answer{For: time.Hour, Note: "<i>welcome</i>"}); err != nil {
 		t.Fatal(err)
 	}
 	approved := v.get(status)
@@ -88,19 +83,19 @@ func (s *site) visitorFrom(address string) *visitor {
 	return v
 }
 
-// TestAskPagesOf shows every state in every language.
+// TestAskPages shows every state in every language.
 func TestAskPages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for state, answer := range map[gate.AskState]func(id string){
 		gate.AskWaiting: func(string) {},
 		gate.AskApproved: func(id string) {
-			_, _, err := s.Approve(t.Context(), s.owner(), s.tenant.ID, id, gate.Answer{})
+			_, _, err := s.Approve(t.Context(), command, s.tenant.ID, id, gate.Answer{})
 			if err != nil {
 				t.Fatal(err)
 			}
 		},
-		gate.AskDeclined: func(id string) { must(s.Decline(t.Context(), s.owner(), s.tenant.ID, id, "call me")) },
+		gate.AskDeclined: func(id string) { must(s.Decline(t.Context(), command, s.tenant.ID, id, "call me")) },
 		gate.AskExpired:  func(string) { s.later(25 * time.Hour) },
 	} {
 		v := s.visitorFrom("198.51.100." + map[gate.AskState]string{gate.AskWaiting: "1", gate.AskApproved: "2", gate.AskDeclined: "3", gate.AskExpired: "4"}[state])

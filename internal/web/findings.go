@@ -22,10 +22,11 @@ type findingView struct {
 }
 
 // findings says what could be better about the list, to who may read it.
-func (s *screen) findings(v *consoleView) (out []findingView, err error) {
-	found, err := s.h.door.Hygiene(s.Context(), s.actor, s.tenant)
+// complete is false while there may be more, since records are still being read.
+func (s *screen) findings(v *consoleView) (out []findingView, complete bool, err error) {
+	found, complete, err := s.h.door.Hygiene(s.Context(), s.actor, s.tenant)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for i := range found[:min(len(found), mostFindings)] {
 		f := &found[i]
@@ -38,7 +39,7 @@ func (s *screen) findings(v *consoleView) (out []findingView, err error) {
 		}
 		out = append(out, n)
 	}
-	return out, nil
+	return out, complete, nil
 }
 
 // finding puts a finding into words.
@@ -95,7 +96,7 @@ func mend(s *screen) error {
 	if err := s.read(maxForm, &form); err != nil {
 		return err
 	}
-	found, err := s.h.door.Hygiene(s.Context(), s.actor, s.tenant)
+	found, complete, err := s.h.door.Hygiene(s.Context(), s.actor, s.tenant)
 	if err != nil {
 		return err
 	}
@@ -113,6 +114,9 @@ func mend(s *screen) error {
 			return err
 		}
 		return s.done(networksPath, "done.mended")
+	}
+	if !complete { // it may be one of those that are not known again yet
+		return s.done(networksPath, "done.mend_later")
 	}
 	return s.done(networksPath, "done.mended_before")
 }

@@ -32,6 +32,7 @@ type networksData struct {
 	Empty   bool   // the list has no entries at all
 	Pager   pager
 	Finds   []findingView
+	Reading bool   // there may be more of them
 	Self    string // this page with its query, for the forms on it
 }
 
@@ -81,9 +82,11 @@ func networksPage(s *screen) error {
 	if err := d.check(s); err != nil {
 		return err
 	}
-	if d.Finds, err = s.findings(d.consoleView); err != nil {
+	var complete bool
+	if d.Finds, complete, err = s.findings(d.consoleView); err != nil {
 		return err
 	}
+	d.Reading = !complete
 	return s.render(http.StatusOK, "networks", d)
 }
 
