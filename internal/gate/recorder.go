@@ -21,6 +21,10 @@ const (
 	maxRecords = 1 << 16                // in memory by default; beyond, floods are folded more coarsely
 )
 
+// LongestRecord bounds how long a record grows: its last time is less than that
+// behind its first. Stores find by it where to begin to look.
+const LongestRecord = max(foldWindow, callWindow)
+
 // recorder folds refusals with exact counts and stores them in batches. A
 // refusal never waits for the store.
 type recorder struct {

@@ -486,3 +486,18 @@ func TestGrownAttempts(t *testing.T) {
 		equal(t, "how many", n, int64(4))
 	})
 }
+
+// A record that began before the time that is asked for, and grew past it, is
+// one of those since: also the one that grew for longest.
+func TestSinceWithinARecord(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		long := attempt("SP-1", "ACME", epoch)
+		long.LastTime = epoch.Add(gate.LongestRecord - time.Second)
+		putAll(t, s, long)
+		for since, want := range map[time.Duration]int{gate.LongestRecord - 2*time.Second: 1, gate.LongestRecord: 0} {
+			got, err := s.Attempts(t.Context(), gate.AttemptFilter{Tenant: "ACME", Since: epoch.Add(since)})
+			must(t, err)
+			equal(t, "since "+since.String(), len(got), want)
+		}
+	})
+}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -39,10 +38,6 @@ func (w *where) String() string {
 	return ` WHERE ` + strings.Join(w.conditions, ` AND `)
 }
 
-// longestRecord is more than a record ever grows for: the recorder folds
-// repeats of ten seconds.
-const longestRecord = time.Minute
-
 // attempts selects what a filter does, of the table attempts called a.
 func (w *where) attempts(f gate.AttemptFilter) error {
 	if f.Tenant != "" {
@@ -51,7 +46,7 @@ func (w *where) attempts(f gate.AttemptFilter) error {
 	if !f.Since.IsZero() {
 		// The first time, too, so that the index by which lists are ordered finds
 		// the beginning.
-		w.and(`a.last_time >= ` + w.arg(micro(f.Since)) + ` AND a.first_time >= ` + w.arg(micro(f.Since.Add(-longestRecord))))
+		w.and(`a.last_time >= ` + w.arg(micro(f.Since)) + ` AND a.first_time >= ` + w.arg(micro(f.Since.Add(-gate.LongestRecord))))
 	}
 	if !f.Until.IsZero() {
 		w.and(`a.first_time < ` + w.arg(micro(f.Until)))
