@@ -90,7 +90,7 @@ func (c *call) slug(id string) string {
 
 func endSession(c *call) error {
 	return c.with(func() error {
-		if err := missing(c.EndSession(c.ctx(), c.by, c.arg(0)), "running session", c.arg(0), "session list"); err != nil {
+		if err := missing(c.EndSession(c.ctx(), c.by, c.arg(0), ""), "running session", c.arg(0), "session list"); err != nil {
 			return err
 		}
 		return c.print(removed{c.arg(0)}, func(w io.Writer) { line(w, "Ended the session %s.", c.arg(0)) })

@@ -248,7 +248,7 @@ func TestSessionEnds(t *testing.T) {
 	endsAtOnce(t, "WebSocket", func() {
 		for _, s := range sessions {
 			if s.Login == "li.na" {
-				if err := w.EndSession(t.Context(), asCommand, s.ID); err != nil {
+				if err := w.EndSession(t.Context(), asCommand, s.ID, ""); err != nil {
 					t.Error(err)
 				}
 			}

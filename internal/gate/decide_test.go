@@ -224,7 +224,7 @@ func TestSessionReasons(t *testing.T) {
 		dec := w.door.Decide(w.with(w.from(inside), tok))
 		owner := w.with(w.from(inside), w.signIn(inside, "wu.min"))
 		od := w.door.Decide(owner)
-		if err := w.EndSession(t.Context(), w.door.Actor(owner, &od), dec.Claims.Session); err != nil {
+		if err := w.EndSession(t.Context(), w.door.Actor(owner, &od), dec.Claims.Session, ""); err != nil {
 			t.Fatal(err)
 		}
 		refused(tok, gate.SessionRevoked)

@@ -292,23 +292,59 @@ func (g *Gate) Sessions(ctx context.Context, by Actor, f SessionFilter) ([]Sessi
 	return g.store.Sessions(ctx, f)
 }
 
-// EndSession ends a session on every node: one's own, or as owner or reviewer
-// any of the tenant's.
-func (g *Gate) EndSession(ctx context.Context, by Actor, id string) error {
+// Session returns a session: one's own, or as owner or reviewer any of the
+// tenant's, also one that has ended.
+func (g *Gate) Session(ctx context.Context, by Actor, id string) (*Session, error) {
 	s, err := g.store.Session(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	switch err := by.may(s.Tenant, RoleOwner, RoleReviewer); {
+	case errors.Is(err, ErrForbidden) && s.Admin != by.Admin:
+		return nil, ErrNotFound
+	case err != nil && !errors.Is(err, ErrForbidden):
+		return nil, err
+	}
+	return s, nil
+}
+
+// EndSession ends a [Gate.Session] on every node. The change log keeps the reason, which
+// may be empty; whose session it is is not told.
+func (g *Gate) EndSession(ctx context.Context, by Actor, id, reason string) error {
+	reason = strings.TrimSpace(reason)
+	if utf8.RuneCountInString(reason) > MaxWhy || hasControl(reason) {
+		return Invalid("reason", "too_long", "at most %d characters, none of them a control character", MaxWhy)
+	}
+	s, err := g.Session(ctx, by, id)
 	if err != nil {
 		return err
 	}
-	if err := by.may(s.Tenant, RoleOwner, RoleReviewer); errors.Is(err, ErrForbidden) && s.Admin != by.Admin {
-		return ErrNotFound
-	} else if err != nil && !errors.Is(err, ErrForbidden) {
-		return err
-	}
-	rec := Record{Actor: by, Action: "session.end", At: g.now(), Detail: difference{Before: s.detail()}}
+	rec := Record{Actor: by, Action: "session.end", At: g.now(), Detail: endedDetail{s.detail(), reason}}
 	if err := g.store.EndSession(ctx, rec, id); err != nil {
 		return err
 	}
 	return g.applied(ctx)
+}
+
+// endedDetail is the end of a session in the change log.
+type endedDetail struct {
+	Before sessionDetail `json:"before"`
+	Reason string        `json:"reason,omitempty"`
+}
+
+// EndedByOther reports whether the session whose cookie a request brings was
+// ended by somebody else than whose it is. It asks the store, so it is for pages
+// that say why one has to sign in again, and for no decision.
+func (d *Door) EndedByOther(ctx context.Context, q *Request, dec *Decision) (bool, error) {
+	c, reason := d.token(q, dec.Now)
+	if reason != "" {
+		return false, nil
+	}
+	s, err := d.store.Session(ctx, c.Session)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && s.Tenant == c.Tenant && s.EndedBy != "" && s.EndedBy != s.Login, err
 }
 
 // EndSessions ends all sessions of a tenant but the actor's own, as owner or

@@ -50,7 +50,7 @@ var routes = []route{
 	{"admins", methods{"GET": {do: getAdmins}, "POST": {do: postAdmin, body: maxBody, status: http.StatusCreated}}},
 	{"admins/*", methods{"GET": {do: getAdmin}, "PATCH": {do: patchAdmin, body: maxBody}, "DELETE": {do: deleteAdmin}}},
 	{"sessions", methods{"GET": {do: getSessions, params: pageParams}, "DELETE": {do: deleteSessions}}},
-	{"sessions/*", methods{"DELETE": {do: deleteSession}}},
+	{"sessions/*", methods{"DELETE": {do: deleteSession, params: []string{"reason"}}}},
 	{"changes", methods{"GET": {do: getChanges, params: changeParams}}},
 	{"openapi.json", methods{"GET": {do: getDescription}}},
 	{"tokens", methods{"GET": {do: getTokens}, "POST": {do: postToken, body: maxBody, status: http.StatusCreated}}},

@@ -166,7 +166,7 @@ func TestAPIExportEnds(t *testing.T) {
 	sessions := must(s.Sessions(s.ctx, apiCommand, gate.SessionFilter{Tenant: s.acme.ID, Limit: 10}))
 	for _, session := range sessions {
 		if session.Login == "reviewer" {
-			must(0, s.EndSession(s.ctx, apiCommand, session.ID))
+			must(0, s.EndSession(s.ctx, apiCommand, session.ID, ""))
 		}
 	}
 	var end gate.Change

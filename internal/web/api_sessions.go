@@ -48,7 +48,7 @@ func getSessions(c *call) (any, error) {
 }
 
 func deleteSession(c *call) (any, error) {
-	return nil, c.h.door.EndSession(c.Context(), c.actor, c.arg)
+	return nil, c.h.door.EndSession(c.Context(), c.actor, c.arg, c.query.values["reason"])
 }
 
 // endedJSON says how many sessions were ended.

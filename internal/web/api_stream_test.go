@@ -103,7 +103,7 @@ func TestStream(t *testing.T) {
 	sessions := must(s.Sessions(s.ctx, apiCommand, gate.SessionFilter{Tenant: s.acme.ID}))
 	for _, session := range sessions {
 		if session.Login == "reviewer" {
-			if err := s.EndSession(s.ctx, apiCommand, session.ID); err != nil {
+			if err := s.EndSession(s.ctx, apiCommand, session.ID, ""); err != nil {
 				t.Fatal(err)
 			}
 		}

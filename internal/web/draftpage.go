@@ -167,9 +167,10 @@ func discardQuestion(s *screen) error {
 	if d == nil {
 		return gate.ErrNotFound
 	}
-	data := &restoreData{consoleView: s.frame("draft.discard.title")}
-	data.Draft, data.Back = data.T("draft.goes", "N", d.Changes), data.Link(draftPath)
-	return s.render(http.StatusOK, "discard", data)
+	q := &question{consoleView: s.frame("draft.discard.title")}
+	q.Lead, q.Action, q.Do = q.T("draft.goes", "N", d.Changes), q.Link(discardPath), q.T("draft.discard")
+	q.Keep, q.Back = q.T("draft.keep"), q.Link(draftPath)
+	return s.ask(q)
 }
 
 // discardDraft removes the draft.

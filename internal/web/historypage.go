@@ -186,30 +186,24 @@ func (s *screen) historyAgain(problems []trouble) error {
 	return s.again("history", d)
 }
 
-// restoreData asks whether a version may replace the draft.
-type restoreData struct {
-	*consoleView
-	Version int64
-	Draft   string // how many changes go
-	Back    string
-}
-
 // restoreQuestion is where restoring leads whoever has a draft.
 func restoreQuestion(s *screen) error {
 	version, problem := s.versionField("version")
 	if len(problem) > 0 {
 		return gate.ErrNotFound
 	}
-	d := &restoreData{consoleView: s.frame("hist.restore", "V", version), Version: version}
 	mine, err := s.myDraft()
 	if err != nil {
 		return err
 	}
+	q := &question{consoleView: s.frame("hist.restore", "V", version)}
+	q.Lead, q.Action, q.Do = q.T("hist.restore.help"), q.Link(restorePath), q.T("hist.restore.do")
+	q.Sent = []sentValue{{"version", number(version)}, {"replace", "on"}}
+	q.Keep, q.Back = q.T("draft.keep"), q.Link(historyPath)
 	if mine != nil {
-		d.Draft = d.T("draft.goes", "N", mine.Changes)
+		q.Notice, q.Do = q.T("draft.goes", "N", mine.Changes), q.T("hist.restore.replace")
 	}
-	d.Back = d.Link(historyPath)
-	return s.render(http.StatusOK, "restore", d)
+	return s.ask(q)
 }
 
 // restoreVersion makes a version the draft.

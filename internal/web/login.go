@@ -51,10 +51,22 @@ func (h *Handler) loginPage(w http.ResponseWriter, r *http.Request, v Visit) {
 		return
 	}
 	d := h.loginData(r, v, sharedForm{ReturnTo: returnTo})
-	if key, ok := notices[gate.Reason(query.Get("reason"))]; ok {
-		d.Notice = d.T(key, "Time", d.duration(h.door.Rules.Idle))
-	}
+	d.Notice = h.notice(r, v, &d.view, gate.Reason(query.Get("reason")))
 	render(w, r, http.StatusOK, "login", d)
+}
+
+// notice is what the sign-in page says about how a session ended; empty: nothing.
+func (h *Handler) notice(r *http.Request, v Visit, words *view, reason gate.Reason) string {
+	key, ok := notices[reason]
+	if !ok {
+		return ""
+	}
+	if reason == gate.SessionRevoked { // where the store is away, the sentence for every case does
+		if by, _ := h.door.EndedByOther(r.Context(), v.Request, v.Decision); by {
+			key = "session.ended.admin"
+		}
+	}
+	return words.T(key, "Time", words.duration(h.door.Rules.Idle))
 }
 
 func (h *Handler) loginData(r *http.Request, v Visit, f sharedForm) *loginData {

@@ -196,6 +196,7 @@ type personData struct {
 	Roles  []roleChoice
 	Deeds  []deed
 	Action string
+	Path   string // of this page
 }
 
 func (s *screen) person(form *personForm, problems ...trouble) (*personData, error) {
@@ -213,11 +214,14 @@ func (s *screen) person(form *personForm, problems ...trouble) (*personData, err
 	}
 	d := &personData{consoleView: s.frame("people.person.title", "Login", p.Login), Form: *form}
 	d.Row, d.Roles, d.Problems = s.personRow(d.consoleView, p), roleChoices, problems
-	d.Action, d.Deeds = d.Row.URL, deedsFor(&p.Admin)
+	d.Action, d.Path, d.Deeds = d.Row.URL, peoplePath+"/"+url.PathEscape(p.ID), deedsFor(&p.Admin)
 	return d, nil
 }
 
 func personPage(s *screen) error {
+	if do := s.URL.Query().Get("do"); do != "" {
+		return s.personQuestion(do)
+	}
 	d, err := s.person(nil)
 	if err != nil {
 		return err
@@ -238,27 +242,49 @@ var personActions = map[string]struct {
 	"password": {gate.AdminPatch{Invite: true}, ""},
 }
 
-// deed is a button on the page of a person.
+// deed is a button on the page of a person. All but enabling ask a question.
 type deed struct {
 	Do, Word, Help string
 	Danger         bool
+	Ask            string // the question; empty: there is none
+}
+
+// personQuestion asks before something is done to a person.
+func (s *screen) personQuestion(do string) error {
+	a, err := s.h.door.Admin(s.Context(), s.actor, s.tenant, s.arg)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(deedsFor(a), func(d deed) bool { return d.Do == do && d.Ask != "" })
+	if i < 0 {
+		return gate.ErrNotFound
+	}
+	d := deedsFor(a)[i]
+	q := &question{consoleView: s.frame(d.Ask, "Login", a.Login), Danger: true, Sent: []sentValue{{"do", do}}}
+	q.Lead, q.Do = q.T(d.Help), q.T(d.Word)
+	if a.ID == s.actor.Admin {
+		q.Notice = q.T("people.yourself")
+	}
+	q.Action = q.Link(peoplePath + "/" + url.PathEscape(a.ID))
+	q.Back = q.Action
+	return s.ask(q)
 }
 
 // deedsFor are the buttons that make sense for somebody.
 func deedsFor(a *gate.Admin) (out []deed) {
 	if !a.Disabled {
-		out = append(out, deed{"password", "people.do.password", "people.do.password.help", false})
+		out = append(out, deed{"password", "people.do.password", "people.do.password.help", false, "people.ask.password"})
 	}
 	if a.TOTP != "" {
-		out = append(out, deed{"factor", "people.do.factor", "people.do.factor.help", false})
+		out = append(out, deed{"factor", "people.do.factor", "people.do.factor.help", false, "people.ask.factor"})
 	}
-	out = append(out, deed{"sign_out", "people.do.sign_out", "people.do.sign_out.help", false})
+	out = append(out, deed{"sign_out", "people.do.sign_out", "people.do.sign_out.help", false, "people.ask.sign_out"})
 	if a.Disabled {
-		out = append(out, deed{"enable", "people.do.enable", "people.do.enable.help", false})
+		out = append(out, deed{"enable", "people.do.enable", "people.do.enable.help", false, ""})
 	} else {
-		out = append(out, deed{"disable", "people.do.disable", "people.do.disable.help", true})
+		out = append(out, deed{"disable", "people.do.disable", "people.do.disable.help", true, "people.ask.disable"})
 	}
-	return append(out, deed{"remove", "people.do.remove", "people.do.remove.help", true})
+	return append(out, deed{"remove", "people.do.remove", "people.do.remove.help", true, "people.ask.remove"})
 }
 
 func changePerson(s *screen) error {

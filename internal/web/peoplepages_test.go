@@ -114,6 +114,86 @@ func TestSessionsPage(t *testing.T) {
 	}
 }
 
+// TestQuestions: whatever cannot simply be taken back asks first, and looking at
+// the question does nothing.
+func TestQuestions(t *testing.T) {
+	s := newAPISite(t)
+	owner, member := s.actorOf("owner").Admin, s.actorOf("member").Admin
+	var sessions list[row]
+	s.get("owner", "sessions", &sessions)
+	ids := map[string]string{}
+	for _, n := range sessions.Items {
+		ids[n["login"].(string)] = n["id"].(string)
+	}
+	s.post("owner", "tokens/new", "name", "backup", "scopes", "networks:read", "ends", "never")
+	var tokens list[row]
+	s.get("owner", "tokens", &tokens)
+	for path, says := range map[string][]string{
+		"people/" + member + "?do=disable":         {"Disable member?", "all sessions end", "Cancel"},
+		"people/" + member + "?do=remove":          {"Remove member?", "Gone for good"},
+		"people/" + member + "?do=sign_out":        {"Sign out member everywhere?"},
+		"people/" + member + "?do=password":        {"Reset the password of member?"},
+		"people/" + owner + "?do=disable":          {"Disable owner?", "This is you."},
+		"sessions/all":                             {"End all sessions except yours?"},
+		"sessions/" + ids["member"]:                {"End the session of member?", "Reason"},
+		"tokens/" + tokens.Items[0]["id"].(string): {"Remove the token backup?"},
+	} {
+		page, _ := s.look("owner", path)
+		s.says(page, says...)
+	}
+	page, _ := s.look("owner", "sessions/"+ids["owner"])
+	if strings.Contains(textOf(page), "Reason") {
+		t.Error("one is asked why one ends one's own session")
+	}
+	page, _ = s.look("member", "sessions/all")
+	s.says(page, "End your other sessions?")
+	for _, path := range []string{"people/" + member + "?do=enable", "people/" + member + "?do=everything", "tokens/none", "sessions/none"} {
+		if a := s.send("owner", "GET", Prefix+path, "", "Accept", browserAccept); a.StatusCode != 404 {
+			t.Errorf("%s: got %s, want 404", path, a.Status)
+		}
+	}
+	var after list[row]
+	s.get("owner", "sessions", &after)
+	if len(after.Items) != len(sessions.Items) {
+		t.Errorf("after the questions there are %d sessions, before %d", len(after.Items), len(sessions.Items))
+	}
+}
+
+// TestEndedByAnAdministrator: the reason goes into the change log, whose session
+// it was learns that an administrator ended it, and who ends the own does not.
+func TestEndedByAnAdministrator(t *testing.T) {
+	s := newAPISite(t)
+	const reason = "the laptop is lost"
+	id := func(as string) string {
+		var me row
+		s.get(as, "me", &me)
+		return me["session"].(map[string]any)["id"].(string)
+	}
+	member, reviewer := "sessions/"+id("member"), "sessions/"+id("reviewer")
+	a := s.post("owner", member, "reason", strings.Repeat("长", gate.MaxWhy+1))
+	s.says(checkPage(t, a), "Write at most 280 characters")
+	s.refused(s.do("owner", "DELETE", reviewer+"?reason="+strings.Repeat("x", gate.MaxWhy+1), ""), 422, "invalid", "reason too_long")
+	s.went(s.post("owner", member, "reason", reason), "sessions?done=session_ended")
+	if a := s.do("owner", "DELETE", reviewer+"?reason=moved", ""); a.StatusCode != 204 {
+		t.Errorf("ending by the API: got %s", a.Status)
+	}
+	page, _ := s.look("owner", "audit?kind=session")
+	s.says(page, "Ended a session", "Reason: "+reason, "Reason: moved")
+	for _, as := range []string{"member", "reviewer"} {
+		a = s.browser(as, "GET", "login?reason=session_revoked", nil)
+		if text := textOf(checkPage(t, a)); !strings.Contains(text, "An administrator ended this session.") || strings.Contains(a.body, reason) {
+			t.Errorf("%s is told %s", as, text)
+		}
+	}
+	if a := s.send("owner", "POST", logoutPath, "", "Accept", browserAccept); a.StatusCode != 303 {
+		t.Fatalf("signing out: got %s", a.Status)
+	}
+	a = s.browser("owner", "GET", "login?reason=session_revoked", nil)
+	if text := textOf(checkPage(t, a)); strings.Contains(text, "An administrator ended this session.") || !strings.Contains(text, "by a sign-out") {
+		t.Errorf("who signed out is told %s", text)
+	}
+}
+
 func TestBrowserOf(t *testing.T) {
 	for agent, want := range map[string]string{
 		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36":                   "Chrome 156 · macOS",

@@ -32,7 +32,7 @@ var (
 	pageRoles = map[string]string{
 		"": "orm",
 
-		"people": "o", "people/invite": "o", "people/*": "o", "sessions": "orm", "sessions/*": "orm",
+		"people": "o", "people/invite": "o", "people/*": "o", "sessions": "orm", "sessions/all": "orm", "sessions/*": "orm",
 		"tokens": "o", "tokens/new": "o", "tokens/*": "o", "audit": "or", "audit/verify": "or", "audit/download": "or",
 
 		"requests": "or", "requests/*/approve": "or", "requests/*/decline": "or",

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,7 +31,7 @@ type sessionRow struct {
 	Network           string // label of the entry that admits its last address; empty: none, or not to be seen
 	Started, LastSeen moment
 	Current, Mine     bool
-	End               string // action of its button
+	End               string // where it is ended
 }
 
 func sessionsPage(s *screen) error {
@@ -58,14 +59,51 @@ func (s *screen) sessionRow(d *sessionsData, n *gate.Session) sessionRow {
 	return row
 }
 
-func endSession(s *screen) error {
-	if err := s.read(maxForm, &struct{}{}); err != nil {
+func endSessionQuestion(s *screen) error { return s.askEndSession("") }
+
+// askEndSession asks before a session ends; for that of somebody else, also why.
+func (s *screen) askEndSession(reason string, problems ...trouble) error {
+	n, err := s.h.door.Session(s.Context(), s.actor, s.arg)
+	if err != nil {
 		return err
 	}
-	if err := s.h.door.EndSession(s.Context(), s.actor, s.arg); err != nil {
+	q := &question{consoleView: s.frame("sessions.ask.one", "Login", n.Login), Danger: true}
+	q.Lead = q.T("sessions.ask.one.lead", "Browser", browserOf(n.UserAgent), "IP", n.LastAddress, "Time", q.minute(n.LastSeen))
+	q.Action, q.Do, q.Back = q.Link(sessionsPath+"/"+url.PathEscape(n.ID)), q.T("sessions.ask.one.do"), q.Link(sessionsPath)
+	q.Problems = problems
+	if n.Admin != s.actor.Admin {
+		q.Reason = &reasonField{reason, gate.MaxWhy}
+	}
+	return s.ask(q)
+}
+
+func endSession(s *screen) error {
+	var form struct {
+		Reason string `json:"reason"`
+	}
+	if err := s.read(maxForm, &form); err != nil {
+		return err
+	}
+	err := s.h.door.EndSession(s.Context(), s.actor, s.arg, form.Reason)
+	if _, ok := errors.AsType[*gate.InvalidError](err); ok {
+		return s.askEndSession(form.Reason, trouble{Field: "reason", Text: s.T("question.wrong.reason", "N", gate.MaxWhy)})
+	}
+	if err != nil {
 		return err
 	}
 	return s.done(sessionsPath, "done.session_ended")
+}
+
+// endSessionsQuestion asks before all other sessions end.
+func endSessionsQuestion(s *screen) error {
+	title, lead, do := "sessions.ask.all", "sessions.ask.all.lead", "sessions.ask.all.do"
+	if s.actor.Role == gate.RoleMember {
+		title, lead, do = "sessions.ask.mine", "sessions.ask.mine.lead", "sessions.ask.mine.do"
+	}
+	q := &question{consoleView: s.frame(title), Danger: true}
+	q.Lead, q.Do = q.T(lead), q.T(do)
+	q.Action, q.Back = q.Link(sessionsPath), q.Link(sessionsPath)
+	return s.ask(q)
 }
 
 func endSessions(s *screen) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ type tokenRow struct {
 	Expires  *moment // nil: never
 	Ended    bool
 	LastUsed *moment // nil: never
-	Remove   string  // action of its button
+	Remove   string  // where it is removed
 }
 
 func tokensPage(s *screen) error {
@@ -177,6 +178,22 @@ func lineOf(index string) string {
 		n = 10*n + int(c-'0')
 	}
 	return number(int64(n) + 1)
+}
+
+// removeTokenQuestion asks before a token goes.
+func removeTokenQuestion(s *screen) error {
+	tokens, err := s.h.door.Tokens(s.Context(), s.actor, s.tenant)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(tokens, func(t gate.APIToken) bool { return t.ID == s.arg })
+	if i < 0 {
+		return gate.ErrNotFound
+	}
+	q := &question{consoleView: s.frame("tokens.ask", "Name", tokens[i].Name), Danger: true}
+	q.Lead, q.Do, q.Back = q.T("tokens.ask.lead"), q.T("tokens.ask.do"), q.Link(tokensPath)
+	q.Action = q.Link(tokensPath + "/" + url.PathEscape(tokens[i].ID))
+	return s.ask(q)
 }
 
 func removeToken(s *screen) error {

@@ -258,7 +258,7 @@ func TestNotices(t *testing.T) {
 	if _, _, err := s.SetAdmin(t.Context(), command, s.tenant.ID, "li.na", gate.AdminPatch{SignOut: true}); err != nil {
 		t.Fatal(err)
 	}
-	ends("/_sallyport/login?reason=session_revoked&return_to=%2Freports", "was ended")
+	ends("/_sallyport/login?reason=session_revoked&return_to=%2Freports", "An administrator ended this session.")
 	s.later(time.Minute)
 	signIn()
 	s.door.Rules.Bind, v.address = gate.BindAddress, "203.0.113.8"

@@ -124,7 +124,7 @@ var story = []state{
 		for end := time.Now().Add(patience); !strings.Contains(v.URL(), "/login") && time.Now().Before(end); {
 			status = v.Goto(v.gate.URL("acme", "/reports"))
 		}
-		if got, want := v.Text(".notice"), v.phrases.say(v.t, "session.revoked"); got != want {
+		if got, want := v.Text(".notice"), v.phrases.say(v.t, "session.ended.admin"); got != want {
 			v.t.Errorf("the page says %q, want %q", got, want)
 		}
 		return status

@@ -23,19 +23,38 @@ var peopleStory = []state{
 	}},
 	{"people-invited", 200, "people.title", "", func(v *visitor) int { return v.Submit("a.primary") }},
 	{"person", 200, "people.person.title", "", func(v *visitor) int { return v.Submit(`tbody tr:last-child a`) }},
-	{"person-disabled", 200, "people.person.title", "", func(v *visitor) int { return v.Submit(`form:has([value="disable"]) button`) }},
+	{"person-disable", 200, "people.ask.disable", "", func(v *visitor) int { return v.Submit(`a[href*="do=disable"]`) }},
+	{"person-kept", 200, "people.person.title", "", func(v *visitor) int { return v.Submit(`main form a`) }},
+	{"person-disabled", 200, "people.person.title", "", func(v *visitor) int {
+		v.Submit(`a[href*="do=disable"]`)
+		return v.Submit(`main form button`)
+	}},
 	{"person-enabled", 200, "people.person.title", "", func(v *visitor) int { return v.Submit(`form:has([value="enable"]) button`) }},
 	{"person-set", 200, "people.person.title", "", func(v *visitor) int {
 		v.Click(`input[value="member"]`)
 		return v.Submit("button.primary")
 	}},
-	{"person-removed", 200, "people.title", "", func(v *visitor) int { return v.Submit(`form:has([value="remove"]) button`) }},
+	{"person-remove", 200, "people.ask.remove", "", func(v *visitor) int { return v.Submit(`a[href*="do=remove"]`) }},
+	{"person-removed", 200, "people.title", "", func(v *visitor) int { return v.Submit(`main form button`) }},
 	{"last-owner", 409, "error.last_owner.title", "", func(v *visitor) int {
 		v.Submit(`tbody tr:first-child a`)
-		return v.Submit(`form:has([value="remove"]) button`)
+		v.Submit(`a[href*="do=remove"]`)
+		return v.Submit(`main form button`)
 	}},
 	{"sessions", 200, "sessions.title", "", func(v *visitor) int { return v.console("sessions") }},
-	{"sessions-one-ended", 200, "sessions.title", "", func(v *visitor) int { return v.Submit(`tbody .danger`) }},
+	{"sessions-end-all", 200, "sessions.ask.all", "", func(v *visitor) int { return v.Submit(`.head .danger`) }},
+	{"sessions-end", 200, "sessions.ask.one", "", func(v *visitor) int {
+		v.Submit(`main form a`)
+		return v.Submit(`tbody .danger`)
+	}},
+	{"sessions-end-wrong", 422, "sessions.ask.one", "question.wrong.reason", func(v *visitor) int {
+		v.paste("#reason", strings.Repeat("x", 281))
+		return v.Submit(`main form button`)
+	}},
+	{"sessions-one-ended", 200, "sessions.title", "", func(v *visitor) int {
+		v.Fill("#reason", "the laptop is lost")
+		return v.Submit(`main form button`)
+	}},
 	{"tokens", 200, "tokens.title", "", func(v *visitor) int { return v.console("tokens") }},
 	{"token-new", 200, "tokens.new.title", "", func(v *visitor) int { return v.Submit(".head a.primary") }},
 	{"token-wrong", 422, "tokens.new.title", "tokens.wrong.scopes", func(v *visitor) int {
@@ -48,7 +67,8 @@ var peopleStory = []state{
 		return v.Submit("button.primary")
 	}},
 	{"tokens-made", 200, "tokens.title", "", func(v *visitor) int { return v.Submit("a.primary") }},
-	{"tokens-removed", 200, "tokens.title", "", func(v *visitor) int { return v.Submit("tbody .danger") }},
+	{"token-remove", 200, "tokens.ask", "", func(v *visitor) int { return v.Submit("tbody .danger") }},
+	{"tokens-removed", 200, "tokens.title", "", func(v *visitor) int { return v.Submit("main form button") }},
 	{"audit", 200, "audit.title", "", func(v *visitor) int { return v.until("audit", ".head .verdict.allowed") }},
 	{"audit-filtered", 200, "audit.title", "", func(v *visitor) int {
 		eval[bool](v.Tab, `document.querySelector('#kind').value = 'token', true`)
@@ -70,7 +90,7 @@ func TestPeople(t *testing.T) {
 	for _, walk := range []struct {
 		lang     string
 		noScript bool
-	}{{"en", false}, {"zh-CN", false}, {"en", true}} {
+	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
 			gate, o := startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}
 			v := newcomer(t, gate, o, "li.na", "--name", "Li Na")
@@ -94,7 +114,7 @@ func TestInvitation(t *testing.T) {
 	for _, walk := range []struct {
 		lang     string
 		noScript bool
-	}{{"en", false}, {"zh-CN", false}, {"en", true}} {
+	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
 			gate := startSite(t)
 			o := Options{Lang: walk.lang, NoScript: walk.noScript}
