@@ -51,6 +51,7 @@ type nodeView struct {
 	Position   int64        `json:"position"`         // in the change log
 	Seen       int64        `json:"attempts_seen"`    // since this start
 	Waiting    int64        `json:"attempts_waiting"` // of these, what is not stored yet
+	Nodes      []beatView   `json:"nodes"`            // empty while the store is away
 	Ledgers    []ledgerView `json:"ledgers"`          // empty while the store is away
 	Places     []placesView `json:"places"`
 }
@@ -69,6 +70,8 @@ func getStatus(w http.ResponseWriter, r *http.Request) error {
 		Tenants: s.Tenants, Open: s.Open, Position: s.Position, Seen: s.Seen, Waiting: s.Waiting, Ledgers: []ledgerView{},
 		Places: viewPlaces(g.PlacesFiles()),
 	}
+	nodes, now, _ := g.NodesNow(r.Context())
+	view.Nodes = viewBeats(nodes, s.Position, now)
 	for i := range s.Ledgers {
 		view.Ledgers = append(view.Ledgers, viewLedger(&s.Ledgers[i]))
 	}

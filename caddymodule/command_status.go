@@ -2,8 +2,11 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,8 +15,11 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	cmd := onStore(leaf("status", "Show the store, and for every node what it saw and what is stored", status))
-	cmd.Long = `Shows the store and the ledger: for every start of every node, how many attempts
+	cmd := onStore(leaf("status", "Show the store, the nodes, and what they saw and stored", status))
+	cmd.Long = `Shows the store, the nodes and the ledger. A node is in step when it decides by
+the newest change; one that was not stopped and has not been heard of for 15
+minutes is gone, and changes do not wait for it any more. After seven days it is
+forgotten. The ledger says for every start of every node how many attempts
 it saw, how many of them are stored, were deleted when their retention ended, or
 are lost because the program was killed before it could store them. What a
 running node saw last is stored within a second. Where the configuration names
@@ -43,6 +49,7 @@ type statusView struct {
 	Schema   string       `json:"schema"`   // always current: a store with other tables is not opened
 	Position int64        `json:"position"` // of the newest change
 	Tenants  int          `json:"tenants"`
+	Nodes    []beatView   `json:"nodes"`
 	Ledgers  []ledgerView `json:"ledgers"`
 	Places   []placesView `json:"places"`
 }
@@ -67,6 +74,42 @@ func viewLedger(l *gate.Ledger) ledgerView {
 	return v
 }
 
+// beatView is what a node last said of itself.
+type beatView struct {
+	Node     string      `json:"node"`
+	Version  string      `json:"version"`
+	State    string      `json:"state"` // in_step, behind, silent or gone
+	Started  *string     `json:"started"`
+	Seen     *string     `json:"seen"`
+	Position int64       `json:"position"`        // in the change log
+	Lag      int64       `json:"lag"`             // changes that it has not taken in
+	Offset   float64     `json:"clock_offset_ms"` // its clock is ahead of the store's by this
+	Health   gate.Health `json:"health"`
+}
+
+func viewBeats(nodes []gate.Node, newest int64, now time.Time) []beatView {
+	views := make([]beatView, len(nodes))
+	for i := range nodes {
+		n := &nodes[i]
+		views[i] = beatView{
+			n.Name, n.Version, n.State(newest, now), stampOrNull(n.Started), stampOrNull(n.Seen), n.Position, max(0, newest-n.Position),
+			float64(n.Offset) / float64(time.Millisecond), n.Health,
+		}
+	}
+	return views
+}
+
+func printBeats(w io.Writer, nodes []gate.Node, views []beatView) {
+	line(w, "")
+	row(w, "NODE", "VERSION", "STATE", "SEEN", "LAG", "CLOCK", "DECISIONS")
+	for i := range views {
+		v := &views[i]
+		d := v.Health.Decisions
+		row(w, v.Node, v.Version, strings.ReplaceAll(v.State, "_", " "), stamp(nodes[i].Seen), v.Lag, nodes[i].Offset,
+			fmt.Sprintf("%.1f/s, half within %s, 99 %% within %s", d.PerSecond, d.P50, d.P99))
+	}
+}
+
 func status(c *call) error {
 	return c.with(func() error {
 		c.readPlaces()
@@ -76,7 +119,11 @@ func status(c *call) error {
 		if err != nil {
 			return err
 		}
-		v := statusView{Store: store.Redact(c.at.dsn), Schema: "current", Position: s.Position, Tenants: s.Tenants, Ledgers: []ledgerView{}, Places: viewPlaces(places)}
+		nodes, now, err := c.NodesNow(c.ctx())
+		if err != nil {
+			return err
+		}
+		v := statusView{Store: store.Redact(c.at.dsn), Schema: "current", Position: s.Position, Tenants: s.Tenants, Nodes: viewBeats(nodes, s.Position, now), Ledgers: []ledgerView{}, Places: viewPlaces(places)}
 		for i := range ledgers {
 			v.Ledgers = append(v.Ledgers, viewLedger(&ledgers[i]))
 		}
@@ -85,8 +132,9 @@ func status(c *call) error {
 			row(w, "tables", "up to date")
 			row(w, "changes", v.Position)
 			row(w, "tenants", v.Tenants)
+			printBeats(w, nodes, v.Nodes)
 			line(w, "")
-			row(w, "NODE", "STARTED", "STATE", "SEEN", "STORED", "DELETED", "WAITING", "LOST")
+			row(w, "LEDGER OF", "STARTED", "STATE", "SEEN", "STORED", "DELETED", "WAITING", "LOST")
 			for i := range v.Ledgers {
 				l := &v.Ledgers[i]
 				row(w, l.Node, stamp(ledgers[i].Started), ledgerState(l.Finished), l.Seen, l.Stored, l.Deleted, l.Waiting, l.Lost)

@@ -285,6 +285,7 @@ func TestCommandsPostgres(t *testing.T) {
 		{"check acme 203.0.113.7", 0, "is admitted"},
 		{"check acme 198.51.100.7", 3, "is not admitted"},
 		{"status --json", 0, `"tenants": 1`},
+		{"status --json", 0, `"nodes": []`},
 		{"audit verify", 0, "3 changes verified"},
 	} {
 		args := append([]string{"sallyport"}, strings.Fields(c.args)...)

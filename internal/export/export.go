@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"io"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/text/language"
@@ -184,17 +183,4 @@ func summary(it *item) string {
 // product is how this program names itself to others.
 const product = "Sallyport"
 
-// version is that of the build, "devel" outside a release.
-var version = func() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "devel"
-	}
-	const module = "github.com/sallyport-gate/sallyport"
-	for _, m := range append(info.Deps, &info.Main) {
-		if m.Path == module && m.Version != "" && m.Version != "(devel)" {
-			return m.Version
-		}
-	}
-	return "devel"
-}()
+var version = gate.Version

@@ -52,7 +52,7 @@ func (g *Gate) reload(ctx context.Context) error {
 	}
 	known := make(map[string]bool, len(p.Tenants))
 	for i := range p.Tenants {
-		g.snap.put(&p.Tenants[i])
+		g.snap.put(&p.Tenants[i], taken{p.Pos, g.now()})
 		known[p.Tenants[i].Tenant.ID] = true
 	}
 	g.snap.tenants.all(func(id string, _ *tenantState) {
@@ -93,6 +93,12 @@ func (g *Gate) follow(ctx context.Context) {
 		err := g.catchUp(ctx)
 		if ctx.Err() == nil {
 			g.trouble("following the store", &g.follower.down, err)
+		}
+		if err != nil {
+			return
+		}
+		if err := g.beat(ctx); ctx.Err() == nil {
+			g.trouble("telling the other nodes", &g.pulse.down, err)
 		}
 	})
 }
@@ -137,6 +143,7 @@ func (g *Gate) changes(ctx context.Context) ([]Change, error) {
 // apply takes in changes: each tenant they touch is read once, in its newest
 // state.
 func (g *Gate) apply(ctx context.Context, changes []Change) error {
+	at := taken{changes[len(changes)-1].Pos, g.now()}
 	var tenants []string
 	var global bool
 	for _, c := range changes {
@@ -153,7 +160,7 @@ func (g *Gate) apply(ctx context.Context, changes []Change) error {
 		}
 	}
 	for _, id := range tenants {
-		if err := g.loadTenant(ctx, id); err != nil {
+		if err := g.loadTenant(ctx, id, at); err != nil {
 			return err
 		}
 	}
@@ -163,7 +170,7 @@ func (g *Gate) apply(ctx context.Context, changes []Change) error {
 	return nil
 }
 
-func (g *Gate) loadTenant(ctx context.Context, id string) error {
+func (g *Gate) loadTenant(ctx context.Context, id string, at taken) error {
 	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
 	p, err := g.store.LoadTenant(ctx, id)
@@ -174,7 +181,7 @@ func (g *Gate) loadTenant(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	g.snap.put(p)
+	g.snap.put(p, at)
 	return nil
 }
 

@@ -70,6 +70,8 @@ type Gate struct {
 	signers  assertions
 	places   atomic.Pointer[Places]
 	counts   counters
+	took     timing
+	pulse    pulse
 	evidence *evidence
 
 	stop context.CancelFunc
@@ -144,6 +146,7 @@ func (g *Gate) Stop() {
 	if g.stop != nil {
 		g.stop()
 		g.done.Wait()
+		g.leave()
 	}
 }
 

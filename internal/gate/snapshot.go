@@ -69,8 +69,9 @@ func (s *snapshot) byID(id string) *tenantState {
 }
 
 // put takes in the newest state of a tenant.
-func (s *snapshot) put(p *TenantPolicy) {
+func (s *snapshot) put(p *TenantPolicy, at taken) {
 	next := newTenantState(p)
+	next.taken = at
 	old := s.byID(p.Tenant.ID)
 	if old != nil {
 		next.tokens = holdTokens(p.Tokens, old.tokens)
@@ -130,7 +131,14 @@ type tenantState struct {
 	pending  *Pending
 	running  []Emergency
 	tokens   map[string]*heldToken // by their hashes
+	taken    taken
 	lists    atomic.Pointer[lists]
+}
+
+// taken is the newest change that a state holds, and when this node took it in.
+type taken struct {
+	pos int64
+	at  time.Time
 }
 
 func newTenantState(p *TenantPolicy) *tenantState {
@@ -155,7 +163,7 @@ func newTenantState(p *TenantPolicy) *tenantState {
 // withEnded returns the tenant with one more ended session; those whose tokens
 // have run out are left behind.
 func (t *tenantState) withEnded(e EndedSession, now time.Time) *tenantState {
-	next := &tenantState{Tenant: t.Tenant, networks: t.networks, admins: t.admins, pending: t.pending, running: t.running, tokens: t.tokens}
+	next := &tenantState{Tenant: t.Tenant, networks: t.networks, admins: t.admins, pending: t.pending, running: t.running, tokens: t.tokens, taken: t.taken}
 	next.ended = make(map[string]time.Time, len(t.ended)+1)
 	for id, until := range t.ended {
 		if now.Before(until) {

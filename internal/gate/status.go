@@ -20,8 +20,10 @@ func newCounters() counters {
 	return c
 }
 
-// Count counts a decision for the metrics.
+// Count counts a decision, right after it was made, for the metrics and for how
+// long it took.
 func (g *Gate) Count(dec *Decision) {
+	g.took.add(g.now().Sub(dec.Now))
 	if n := g.counts[dec.Outcome][dec.Reason]; n != nil {
 		n.Add(1)
 	}

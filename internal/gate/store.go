@@ -155,6 +155,7 @@ type Store interface {
 	AttemptStore
 	EvidenceStore
 	AskStore
+	NodeStore
 	Close() error
 }
 

@@ -67,6 +67,9 @@ type engine struct {
 	lostRace func(error) bool
 	// hasTable counts the tables with a name.
 	hasTable string
+	// clock is the time in µs by the server's clock; empty: the store is on this
+	// machine and has none of its own.
+	clock string
 	// rows is how many rows one statement has at most, see querier.
 	rows int
 }

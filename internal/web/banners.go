@@ -13,6 +13,7 @@ type banner struct {
 	Class   string // allowed, dry, off or blocked
 	Text    string // where it counts down, {} stands for the time
 	Left    int64  // seconds to count down; 0: none
+	Also    string // what is said besides
 	Buttons []bannerButton
 }
 

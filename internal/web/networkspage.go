@@ -16,6 +16,7 @@ import (
 type networksData struct {
 	*consoleView
 	Version int64
+	InForce string // on how many nodes
 	Changed moment // when the version in force was made…
 	By      string // …and by whom
 	Modes   []modeChoice
@@ -61,7 +62,7 @@ func networksPage(s *screen) error {
 	}
 	d := &networksData{consoleView: s.frame("net.title"), Self: s.URL.RequestURI()}
 	d.Version, d.Changed, d.By = now.list.Version, d.minuteOf(now.list.At), d.by(now.list.By)
-	d.Modes, d.Icons = modeChoices(now), modeIcons
+	d.Modes, d.Icons, d.InForce = modeChoices(now), modeIcons, s.inForce(d.consoleView)
 	if b := undoneBanner(d.consoleView, now.list); b != nil {
 		d.Banners = append(d.Banners, b)
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -63,7 +64,7 @@ func pendingBanner(s *screen, v *consoleView) []*banner {
 		return nil
 	}
 	left := p.Until.Sub(s.visit.Decision.Now)
-	b := &banner{Class: "dry", Text: v.T("confirm.bar", "V", p.Version, "Time", "{}"), Left: max(1, int64(left.Seconds()))}
+	b := &banner{Class: "dry", Text: v.T("confirm.bar", "V", p.Version, "Time", "{}"), Left: max(1, int64(left.Seconds())), Also: s.inForce(v)}
 	if v.Owner {
 		version := strconv.FormatInt(p.Version, 10)
 		b.Buttons = []bannerButton{
@@ -72,6 +73,24 @@ func pendingBanner(s *screen, v *consoleView) []*banner {
 		}
 	}
 	return []*banner{b}
+}
+
+// lagShown is how long a node may take before it is named.
+const lagShown = 3 * time.Second
+
+// inForce says on how many nodes the tenant's list is in force as it stands, and
+// which one keeps everybody waiting.
+func (s *screen) inForce(v *consoleView) string {
+	at := s.h.door.InForce(s.tenant)
+	text := v.T("net.active", "N", at.Active, "M", at.Nodes)
+	if len(at.Behind) == 0 || at.Since < lagShown {
+		return text
+	}
+	names := make([]string, len(at.Behind))
+	for i := range at.Behind {
+		names[i] = at.Behind[i].Name
+	}
+	return v.T("net.lagging", "Active", text, "N", len(names), "Nodes", v.List(names), "Time", v.rough(at.Since))
 }
 
 // emergencyBanner tells those who read the list of everybody who is let in past

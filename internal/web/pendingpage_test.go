@@ -36,7 +36,7 @@ func TestPendingBanner(t *testing.T) {
 	version := s.waits(gate.ModeEnforced, hq, gate.Draft{Range: "192.0.2.0/24", Label: "Branch", Enabled: true})
 	for _, path := range []string{homePath, Prefix + "networks", Prefix + "nothing"} {
 		page := must(html.Parse(strings.NewReader(owner.get(path).body)))
-		if got, want := textOf(bannerOf(page)), "Applied as version 3. It will be undone in 5:00 unless you confirm. Keep these changes Undo now"; got != want {
+		if got, want := textOf(bannerOf(page)), "Applied as version 3. It will be undone in 5:00 unless you confirm. Active on 1 of 1 nodes Keep these changes Undo now"; got != want {
 			t.Errorf("%s: got %q, want %q", path, got, want)
 		}
 	}
@@ -63,6 +63,31 @@ func TestPendingBanner(t *testing.T) {
 }
 
 // TestPendingUndone lets the time of a change run out.
+// TestInForce names the node that everybody waits for.
+func TestInForce(t *testing.T) {
+	t.Parallel()
+	s := newAPISite(t)
+	v := s.console("owner")
+	shown := func() string {
+		return textOf(find1(v.get(Prefix+"networks").shows(t, 200, "Allowed networks"), func(n *html.Node) bool { return attr(n, "class") == "fine" }))
+	}
+	if got := shown(); !strings.Contains(got, "Active on 1 of 1 nodes") {
+		t.Errorf("got %q", got)
+	}
+	must(s.store.PutNode(t.Context(), gate.Node{Name: "sh-2", Boot: "X", Seen: apiStart, Position: 1}))
+	later := apiStart.Add(12 * time.Second)
+	must(s.AddNetwork(t.Context(), apiCommand, s.acme.ID, gate.Draft{Range: "192.0.2.0/24", Label: "Branch", Enabled: true}, gate.EditOptions{}))
+	s.clock.Store(&later)
+	want := "Active on 1 of 2 nodes — node sh-2 has not confirmed for 12 s"
+	for range 100 {
+		if strings.Contains(shown(), want) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Errorf("got %q, want %q", shown(), want)
+}
+
 func TestPendingUndone(t *testing.T) {
 	t.Parallel()
 	s := newAPISite(t)

@@ -286,6 +286,20 @@ CREATE TABLE access_requests (
 );
 CREATE INDEX access_requests_tenant ON access_requests (tenant, made, id);
 
+-- What running programs say of themselves, one row for each node. Times are by
+-- the clock of the store.
+CREATE TABLE nodes (
+	name         TEXT   PRIMARY KEY,
+	boot         TEXT   NOT NULL,
+	version      TEXT   NOT NULL, -- of the program
+	started      BIGINT NOT NULL,
+	seen         BIGINT NOT NULL,
+	pos          BIGINT NOT NULL, -- in the change log
+	reached      BIGINT NOT NULL, -- when it got there
+	clock_offset BIGINT NOT NULL, -- µs that its clock is ahead
+	health       TEXT   NOT NULL  -- JSON
+);
+
 CREATE TABLE ledger (
 	boot     TEXT    PRIMARY KEY,
 	node     TEXT    NOT NULL,
