@@ -78,20 +78,25 @@ type App struct {
 	// files that are replaced are read again. Default: none.
 	Places []string `json:"places,omitempty"`
 
+	// Deliver is where attempts go on to: syslog servers and webhooks.
+	// Default: nowhere.
+	Deliver []Deliver `json:"deliver,omitempty"`
+
 	// Node is the name of this program in records. Default: the host name.
 	Node string `json:"node,omitempty"`
 
-	ctx     caddy.Context
-	logger  *zap.Logger
-	source  *gate.Source
-	header  proxyHeader
-	rules   gate.Rules
-	places  *geo.Files                 // nil: none
-	unwatch func()                     // ends what watches them; nil: nothing does
-	install *installation              // shared with the configurations before and after this one
-	joined  bool                       // and to be left
-	servers map[*caddyhttp.Server]bool // that have protected sites
-	streams sync.Once                  // see keepStreams
+	ctx          caddy.Context
+	logger       *zap.Logger
+	source       *gate.Source
+	header       proxyHeader
+	rules        gate.Rules
+	places       *geo.Files                 // nil: none
+	destinations []gate.Destination         // where attempts go on to
+	unwatch      func()                     // ends what watches them; nil: nothing does
+	install      *installation              // shared with the configurations before and after this one
+	joined       bool                       // and to be left
+	servers      map[*caddyhttp.Server]bool // that have protected sites
+	streams      sync.Once                  // see keepStreams
 }
 
 // Session are the rules of sessions.
@@ -140,6 +145,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	var err error
 	if a.places, err = openPlaces(a.Places); err != nil {
+		return err
+	}
+	if a.destinations, err = newDestinations(a.Deliver); err != nil {
 		return err
 	}
 	if a.install, err = join(ctx, a.Store, a.Secret, a.Node); err != nil {
@@ -295,6 +303,7 @@ func (a *App) Start() error {
 	if err := a.install.open(a.logger, time.Duration(a.Retention)); err != nil {
 		return err
 	}
+	a.install.show(a)
 	a.watchPlaces()
 	for server := range a.servers {
 		if a.source.Trusted == nil && trustsProxies(server) {
@@ -331,7 +340,7 @@ func (a *App) Cleanup() error {
 		return nil
 	}
 	a.joined = false
-	a.install.hide(a.places)
+	a.install.hide(a)
 	return a.install.leave()
 }
 

@@ -25,6 +25,9 @@ func init() {
 // words is a block of options: each word with what reads the rest of its line.
 type words[T any] map[string]func(*caddyfile.Dispenser, *T) error
 
+// repeatable are the words that may stand more than once in a block.
+var repeatable = []string{"deliver"}
+
 // parse reads the block that begins here, if one does.
 func (w words[T]) parse(d *caddyfile.Dispenser, to *T) error {
 	seen := map[string]bool{}
@@ -34,7 +37,7 @@ func (w words[T]) parse(d *caddyfile.Dispenser, to *T) error {
 		if !known {
 			return d.Errf("there is no option %q here: write one of %s", word, strings.Join(slices.Sorted(maps.Keys(w)), ", "))
 		}
-		if seen[word] {
+		if seen[word] && !slices.Contains(repeatable, word) {
 			return d.Errf("%s stands twice: write it once", word)
 		}
 		seen[word] = true
@@ -67,6 +70,7 @@ var global = words[App]{
 	},
 	"operator_networks": parseOperatorNetworks,
 	"places":            parsePlaces,
+	"deliver":           parseDeliver,
 
 	"session":   func(d *caddyfile.Dispenser, a *App) error { return block(d, sessionWords, &a.Session) },
 	"sign_in":   func(d *caddyfile.Dispenser, a *App) error { return block(d, signInWords, &a.SignIn) },
@@ -117,6 +121,12 @@ var siteWords = words[Handler]{
 //		}
 //		retention         <duration>
 //		places            <file>…
+//		deliver syslog tcp|tls://<host>[:<port>] {
+//			name, tenant, format, facility, ca, client_certificate
+//		}
+//		deliver webhook <url> {
+//			secret, name, tenant, format, ca, client_certificate
+//		}
 //		node              <name>
 //	}
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {

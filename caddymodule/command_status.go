@@ -23,7 +23,9 @@ forgotten. The ledger says for every start of every node how many attempts
 it saw, how many of them are stored, were deleted when their retention ended, or
 are lost because the program was killed before it could store them. What a
 running node saw last is stored within a second. Where the configuration names
-files that tell places, it shows how old they are and whether they can be used.`
+files that tell places, it shows how old they are and whether they can be used.
+Where attempts go on to syslog servers or webhooks, it shows how far each of them
+has come, what is wrong with it, and what was deleted before it was delivered.`
 	return cmd
 }
 
@@ -45,13 +47,14 @@ newest change with the one in the console.`
 }
 
 type statusView struct {
-	Store    string       `json:"store"`
-	Schema   string       `json:"schema"`   // always current: a store with other tables is not opened
-	Position int64        `json:"position"` // of the newest change
-	Tenants  int          `json:"tenants"`
-	Nodes    []beatView   `json:"nodes"`
-	Ledgers  []ledgerView `json:"ledgers"`
-	Places   []placesView `json:"places"`
+	Store    string         `json:"store"`
+	Schema   string         `json:"schema"`   // always current: a store with other tables is not opened
+	Position int64          `json:"position"` // of the newest change
+	Tenants  int            `json:"tenants"`
+	Nodes    []beatView     `json:"nodes"`
+	Ledgers  []ledgerView   `json:"ledgers"`
+	Places   []placesView   `json:"places"`
+	Deliver  []deliveryView `json:"deliver"`
 }
 
 type ledgerView struct {
@@ -119,11 +122,15 @@ func status(c *call) error {
 		if err != nil {
 			return err
 		}
+		deliveries, err := c.Deliveries(c.ctx())
+		if err != nil {
+			return err
+		}
 		nodes, now, err := c.NodesNow(c.ctx())
 		if err != nil {
 			return err
 		}
-		v := statusView{Store: store.Redact(c.at.dsn), Schema: "current", Position: s.Position, Tenants: s.Tenants, Nodes: viewBeats(nodes, s.Position, now), Ledgers: []ledgerView{}, Places: viewPlaces(places)}
+		v := statusView{Store: store.Redact(c.at.dsn), Schema: "current", Position: s.Position, Tenants: s.Tenants, Nodes: viewBeats(nodes, s.Position, now), Ledgers: []ledgerView{}, Places: viewPlaces(places), Deliver: c.viewDeliveries(deliveries)}
 		for i := range ledgers {
 			v.Ledgers = append(v.Ledgers, viewLedger(&ledgers[i]))
 		}
@@ -140,6 +147,7 @@ func status(c *call) error {
 				row(w, l.Node, stamp(ledgers[i].Started), ledgerState(l.Finished), l.Seen, l.Stored, l.Deleted, l.Waiting, l.Lost)
 			}
 			printPlaces(w, places)
+			printDeliveries(w, deliveries)
 		})
 	})
 }

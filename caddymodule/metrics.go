@@ -28,7 +28,15 @@ var (
 	lagDesc       = prometheus.NewDesc("sallyport_store_lag_seconds", "Time since the store last answered.", nil, nil)
 	placesDesc    = prometheus.NewDesc("sallyport_places_up", "1: all files that tell places are in use as they are; 0: one cannot be read, and its old content is in use.", nil, nil)
 	placesAgeDesc = prometheus.NewDesc("sallyport_places_age_seconds", "Time since the oldest file that tells places was built.", nil, nil)
-	positionDesc  = prometheus.NewDesc("sallyport_policy_position", "Position in the change log up to which the policy is in force.", nil, nil)
+
+	destination      = []string{"destination"} // by its name in the configuration
+	deliveredDesc    = prometheus.NewDesc("sallyport_delivered_total", "Records that a destination has, whichever node delivered them.", destination, nil)
+	undeliveredDesc  = prometheus.NewDesc("sallyport_delivery_waiting", "Records that wait for a destination.", destination, nil)
+	deliveryLagDesc  = prometheus.NewDesc("sallyport_delivery_lag_seconds", "Time since the oldest record that waits for a destination could have gone there.", destination, nil)
+	deliveryDesc     = prometheus.NewDesc("sallyport_delivery_up", "1: nothing is wrong with a destination; 0: the last try failed, and what waits is kept.", destination, nil)
+	deliveryDropDesc = prometheus.NewDesc("sallyport_delivery_dropped_total", "Records that retention deleted before a destination had them.", destination, nil)
+
+	positionDesc = prometheus.NewDesc("sallyport_policy_position", "Position in the change log up to which the policy is in force.", nil, nil)
 )
 
 // registerMetrics adds the metrics to those of a configuration.
@@ -41,7 +49,8 @@ func (a *App) registerMetrics(registry *prometheus.Registry) error {
 
 // Describe implements [prometheus.Collector].
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{decisionsDesc, openDesc, tenantsDesc, seenDesc, waitingDesc, storeDesc, lagDesc, positionDesc, placesDesc, placesAgeDesc} {
+	for _, desc := range []*prometheus.Desc{decisionsDesc, openDesc, tenantsDesc, seenDesc, waitingDesc, storeDesc, lagDesc, positionDesc, placesDesc, placesAgeDesc,
+		deliveredDesc, undeliveredDesc, deliveryLagDesc, deliveryDesc, deliveryDropDesc} {
 		ch <- desc
 	}
 }
@@ -75,10 +84,36 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(placesDesc, oneIf(up))
 		gauge(placesAgeDesc, time.Since(oldest).Seconds())
 	}
+	collectDeliveries(ctx, g, ch)
 	ch <- prometheus.MustNewConstMetric(seenDesc, prometheus.CounterValue, float64(s.Seen))
 	g.Counts(func(outcome gate.Outcome, reason gate.Reason, n int64) {
 		ch <- prometheus.MustNewConstMetric(decisionsDesc, prometheus.CounterValue, float64(n), string(outcome), string(reason))
 	})
+}
+
+// collectDeliveries says nothing while the store is away.
+func collectDeliveries(ctx context.Context, g *gate.Gate, ch chan<- prometheus.Metric) {
+	list, err := g.Deliveries(ctx)
+	if err != nil {
+		return
+	}
+	now := time.Now()
+	for i := range list {
+		d := &list[i]
+		for _, m := range []struct {
+			desc  *prometheus.Desc
+			kind  prometheus.ValueType
+			value float64
+		}{
+			{deliveredDesc, prometheus.CounterValue, float64(d.Delivered)},
+			{undeliveredDesc, prometheus.GaugeValue, float64(d.Waiting)},
+			{deliveryLagDesc, prometheus.GaugeValue, d.Lag(now).Seconds()},
+			{deliveryDesc, prometheus.GaugeValue, oneIf(d.LastError == "")},
+			{deliveryDropDesc, prometheus.CounterValue, float64(d.Dropped)},
+		} {
+			ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value, d.Name)
+		}
+	}
 }
 
 func oneIf(yes bool) float64 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,10 +25,8 @@ func openPlaces(paths []string) (*geo.Files, error) {
 	return files, nil
 }
 
-// watchPlaces hands the files to the gate and takes in what replaces them,
-// until Stop.
+// watchPlaces takes in what replaces the files that tell places, until Stop.
 func (a *App) watchPlaces() {
-	a.install.show(a.places)
 	if a.places == nil {
 		return
 	}
@@ -48,38 +45,6 @@ func (a *App) watchPlaces() {
 		cancel()
 		done.Wait()
 	}
-}
-
-// show makes the places of a configuration that has started those of the gate,
-// nil for none. A configuration whose start fails afterwards is hidden again,
-// and those of the one that goes on are back.
-func (n *installation) show(p *geo.Files) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.places = append(n.places, p)
-	n.setPlaces()
-}
-
-// hide takes away what show brought; of what it did not bring, nothing.
-func (n *installation) hide(p *geo.Files) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if i := slices.Index(n.places, p); i >= 0 {
-		n.places = slices.Delete(n.places, i, i+1)
-	}
-	n.setPlaces()
-}
-
-func (n *installation) setPlaces() {
-	g := n.gate.Load()
-	if g == nil {
-		return
-	}
-	if len(n.places) == 0 || n.places[len(n.places)-1] == nil {
-		g.SetPlaces(nil)
-		return
-	}
-	g.SetPlaces(n.places[len(n.places)-1])
 }
 
 // placesView is the state of a file that tells places.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
-	"github.com/sallyport-gate/sallyport/internal/geo"
 	"github.com/sallyport-gate/sallyport/internal/store"
 )
 
@@ -46,7 +46,7 @@ type installation struct {
 	mu     sync.Mutex // held while opening and closing
 	secret []byte     // nil: none yet, SQLite's is made when it is opened
 	store  *store.Store
-	places []*geo.Files // of the configurations that are running, the newest last
+	shown  []*App // the configurations that are running, the newest last
 }
 
 type installationKey struct{ dsn, node string }
@@ -171,6 +171,40 @@ func spoolOf(dsn string) string {
 	}
 	sum := sha256.Sum256([]byte(store.Redact(dsn)))
 	return filepath.Join(caddy.AppDataDir(), "sallyport", "spool-"+hex.EncodeToString(sum[:6]))
+}
+
+// show makes the places and destinations of a configuration that has started
+// those of the gate. A configuration whose start fails afterwards is hidden
+// again, and those of the one that goes on are back.
+func (n *installation) show(a *App) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.shown = append(n.shown, a)
+	n.showNewest()
+}
+
+// hide takes away what show brought; of what it did not bring, nothing.
+func (n *installation) hide(a *App) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if i := slices.Index(n.shown, a); i >= 0 {
+		n.shown = slices.Delete(n.shown, i, i+1)
+		n.showNewest()
+	}
+}
+
+func (n *installation) showNewest() {
+	g := n.gate.Load()
+	if g == nil || len(n.shown) == 0 { // nobody is left: the gate ends
+		return
+	}
+	newest := n.shown[len(n.shown)-1]
+	if newest.places == nil {
+		g.SetPlaces(nil)
+	} else {
+		g.SetPlaces(newest.places)
+	}
+	g.SetDestinations(newest.destinations)
 }
 
 // wait returns the gate, which requests may need before it is there: Caddy

@@ -21,19 +21,20 @@ var outside = map[string][]string{
 	"github.com/pressly/goose":     {"internal/store"},
 	"github.com/yl2chen/cidranger": {"cidr"},
 	"modernc.org/sqlite":           {"internal/store"},
-	"net/http":                     {"auth", "caddymodule", "internal/web"}, // auth: cookies
+	"net/http":                     {"auth", "caddymodule", "internal/deliver", "internal/web"}, // auth: cookies
 }
 
 // inside lists what each package may import of this module; others may import nothing.
 var inside = map[string][]string{
-	"caddymodule":     {"auth", "cidr", "internal/export", "internal/gate", "internal/geo", "internal/sheet", "internal/store", "internal/web"},
-	"cmd/caddy":       {"caddymodule"},
-	"internal/export": {"internal/gate", "internal/geo"},
-	"internal/gate":   {"auth", "cidr"},
-	"internal/geo":    {"internal/gate"},
-	"internal/sheet":  {"cidr", "internal/gate"},
-	"internal/store":  {"auth", "cidr", "internal/gate"},
-	"internal/web":    {"auth", "cidr", "internal/export", "internal/gate", "internal/geo", "internal/sheet"},
+	"caddymodule":      {"auth", "cidr", "internal/deliver", "internal/export", "internal/gate", "internal/geo", "internal/sheet", "internal/store", "internal/web"},
+	"cmd/caddy":        {"caddymodule"},
+	"internal/deliver": {"internal/export", "internal/gate"},
+	"internal/export":  {"internal/gate", "internal/geo"},
+	"internal/gate":    {"auth", "cidr"},
+	"internal/geo":     {"internal/gate"},
+	"internal/sheet":   {"cidr", "internal/gate"},
+	"internal/store":   {"auth", "cidr", "internal/gate"},
+	"internal/web":     {"auth", "cidr", "internal/export", "internal/gate", "internal/geo", "internal/sheet"},
 }
 
 // TestImports holds the direction of the imports. Test files are free: they start

@@ -24,7 +24,7 @@ func (ecs) add(b []byte, it *item) ([]byte, error) {
 	return line(b, func(o *object) {
 		o.time("@timestamp", it.FirstTime)
 		o.object("ecs", func() { o.text("version", ecsVersion) })
-		o.text("message", summary(it))
+		o.text("message", Summary(it.Attempt))
 		o.object("event", func() { ecsEvent(o, it) })
 		o.object("source", func() { ecsSource(o, it) })
 		o.object("url", func() {
@@ -73,7 +73,7 @@ func ecsEvent(o *object, it *item) {
 	o.text("action", string(it.Stage)+"_"+string(it.Outcome))
 	o.text("outcome", success(it))
 	o.text("reason", string(it.Reason))
-	o.text("id", eventID(it))
+	o.text("id", EventID(it.Attempt))
 	o.time("start", it.FirstTime)
 	o.time("end", it.LastTime)
 	o.text("provider", "sallyport")

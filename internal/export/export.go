@@ -6,6 +6,7 @@
 package export
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -141,9 +142,16 @@ func write(ctx context.Context, w io.Writer, e *gate.Export, o *Options) error {
 	}
 }
 
-// eventID tells an attempt from every other, whatever references meet.
-func eventID(it *item) string {
-	return it.Reference + "-" + it.FirstTime.UTC().Format("20060102150405.000000")
+// Line appends one attempt as a file of the format has it, without the end of
+// the line. CSV has no such line.
+func (o *Options) Line(b []byte, a *gate.Attempt) ([]byte, error) {
+	b, err := o.encoder().add(b, &item{a, o.Slug(a.Tenant), o.Place(a)})
+	return bytes.TrimSuffix(b, []byte("\n")), err
+}
+
+// EventID tells an attempt from every other, whatever references meet.
+func EventID(a *gate.Attempt) string {
+	return a.Reference + "-" + a.FirstTime.UTC().Format("20060102150405.000000")
 }
 
 // passed reports whether the visitor got on.
@@ -174,10 +182,10 @@ func proxy(it *item) string {
 	return Address(it.Peer, it.Peer.BitLen())
 }
 
-// summary says in a line what happened.
-func summary(it *item) string {
-	from := cmp.Or(Address(it.Address, it.Bits), "an unknown address")
-	return string(it.Outcome) + " (" + string(it.Reason) + ") from " + from + " at " + Plain(cmp.Or(it.Host, "an unknown host"))
+// Summary says in a line what happened.
+func Summary(a *gate.Attempt) string {
+	from := cmp.Or(Address(a.Address, a.Bits), "an unknown address")
+	return string(a.Outcome) + " (" + string(a.Reason) + ") from " + from + " at " + Plain(cmp.Or(a.Host, "an unknown host"))
 }
 
 // product is how this program names itself to others.

@@ -44,7 +44,7 @@ func (ocsf) add(b []byte, it *item) ([]byte, error) {
 		o.number("start_time", it.FirstTime.UnixMilli())
 		o.number("end_time", it.LastTime.UnixMilli())
 		o.number("count", it.Count)
-		o.text("message", summary(it))
+		o.text("message", Summary(it.Attempt))
 		ocsfOutcome(o, it)
 		o.object("src_endpoint", func() { ocsfSource(o, it) })
 		o.object("dst_endpoint", func() { // the gate, by the name it was asked for
@@ -78,7 +78,7 @@ func ocsfMetadata(o *object, it *item) {
 		o.text("vendor_name", product)
 		o.text("version", version)
 	})
-	o.text("uid", eventID(it))
+	o.text("uid", EventID(it.Attempt))
 	o.text("correlation_uid", it.Reference)
 	o.text("event_code", string(it.Reason))
 	o.text("log_name", "attempts")

@@ -28,6 +28,7 @@ type Attempt struct {
 	Count       int64 // exact number of attempts this record stands for
 	FirstTime   time.Time
 	LastTime    time.Time
+	Ends        time.Time // from when the record does not grow any more; zero: it never did. Not read back
 	Node        string
 	Boot        string // the start of the program that saw it, for the ledger
 }

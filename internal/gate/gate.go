@@ -73,6 +73,8 @@ type Gate struct {
 	took     timing
 	pulse    pulse
 	evidence *evidence
+	couriers couriers
+	pace     pace
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -83,7 +85,8 @@ func New(ctx context.Context, o Options) (*Gate, error) {
 	if o.Node == "" {
 		return nil, errors.New("the node needs a name")
 	}
-	g := &Gate{store: o.Store, node: o.Node, now: o.Now, log: o.Log, snap: newSnapshot(), tokens: auth.NewCache(1 << 14), counts: newCounters(), evidence: newEvidence()}
+	g := &Gate{store: o.Store, node: o.Node, now: o.Now, log: o.Log, snap: newSnapshot(), tokens: auth.NewCache(1 << 14), counts: newCounters(), evidence: newEvidence(), pace: usualPace}
+	g.couriers.running = map[string]*courier{}
 	if g.now == nil {
 		g.now = time.Now
 	}
@@ -131,7 +134,7 @@ func (g *Gate) Start(ctx context.Context) error {
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	g.stop = cancel
-	for _, task := range []func(context.Context){g.follow, g.recorder.run, g.sweep, g.storeSeen, g.undoDue, g.keepHouse} {
+	for _, task := range []func(context.Context){g.follow, g.recorder.run, g.sweep, g.storeSeen, g.undoDue, g.keepHouse, g.deliver} {
 		g.done.Go(func() { task(run) })
 	}
 	return nil

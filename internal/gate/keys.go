@@ -87,6 +87,9 @@ func (g *Gate) house(ctx context.Context) error {
 	if err := g.store.ForgetNodes(ctx, g.storeTime().Add(-nodeForgotten)); err != nil {
 		return err
 	}
+	if err := g.store.ForgetDeliveries(ctx, now.Add(-forgetDeliveries)); err != nil {
+		return err
+	}
 	for {
 		n, err := g.store.DeleteAttempts(ctx, now.Add(-g.Retention()), retentionBatch)
 		if err != nil || n < retentionBatch {

@@ -110,7 +110,7 @@ func (r *recorder) fold(key foldKey, now time.Time, describe func() Attempt) (re
 		return reference
 	}
 	rec = &record{Attempt: describe()}
-	rec.Boot, rec.Node = r.boot.Boot, r.boot.Node
+	rec.Boot, rec.Node, rec.Ends = r.boot.Boot, r.boot.Node, rec.FirstTime.Add(key.window())
 	if rec.Bits = key.net.Bits(); rec.Bits < 0 {
 		rec.Bits, rec.Address = 0, netip.Addr{}
 	} else {

@@ -156,6 +156,7 @@ type Store interface {
 	EvidenceStore
 	AskStore
 	NodeStore
+	DeliveryStore
 	Close() error
 }
 

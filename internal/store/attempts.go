@@ -27,11 +27,12 @@ func putAttempts(ctx context.Context, tx querier, batch []gate.Attempt) error {
 	upsert := bulk{
 		head: `
 			INSERT INTO attempts (reference, tenant, host, address, bits, net, peer, hops, stage, outcome, reason, admin, login_hash,
-				session, method, path, user_agent, list_version, count, first_time, last_time, node, boot) VALUES`,
+				session, method, path, user_agent, list_version, count, first_time, last_time, node, boot, ends, pos) VALUES`,
 		tail: `
 			ON CONFLICT (reference, first_time) DO UPDATE SET
 				count = CASE WHEN attempts.count < excluded.count THEN excluded.count ELSE attempts.count END,
-				last_time = CASE WHEN attempts.last_time < excluded.last_time THEN excluded.last_time ELSE attempts.last_time END
+				last_time = CASE WHEN attempts.last_time < excluded.last_time THEN excluded.last_time ELSE attempts.last_time END,
+				pos = 0
 			WHERE attempts.count < excluded.count OR attempts.last_time < excluded.last_time`,
 	}
 	return execAll(ctx, tx, upsert, distinct(batch), func(a *gate.Attempt) []any {
@@ -39,6 +40,7 @@ func putAttempts(ctx context.Context, tx querier, batch []gate.Attempt) error {
 			a.Reference, a.Tenant, a.Host, addrBytes(a.Address), a.Bits, netBytes(a.Address, a.Bits), addrBytes(a.Peer), jsonOf(a.Hops),
 			string(a.Stage), string(a.Outcome), string(a.Reason), a.Admin, a.LoginHash,
 			a.Session, a.Method, a.Path, a.UserAgent, a.ListVersion, a.Count, micro(a.FirstTime), micro(a.LastTime), a.Node, a.Boot,
+			max(micro(a.Ends), micro(a.FirstTime)), 0,
 		}
 	})
 }

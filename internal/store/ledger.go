@@ -81,6 +81,7 @@ func (s *Store) DeleteAttempts(ctx context.Context, before time.Time, limit int)
 	type gone struct {
 		boot  string
 		count int64
+		leaver
 	}
 	err = s.write(ctx, func(tx querier) error {
 		// No record ends before it begins, so the condition on its first time
@@ -88,19 +89,24 @@ func (s *Store) DeleteAttempts(ctx context.Context, before time.Time, limit int)
 		// has found may have grown before it is locked, so the outer one looks
 		// again.
 		list, err := collect(ctx, tx, func(row scanner) (g gone, err error) {
-			err = row.Scan(&g.boot, &g.count)
+			err = row.Scan(&g.boot, &g.count, &g.tenant, &g.ends, &g.pos)
 			return g, err
 		}, `
 			DELETE FROM attempts WHERE last_time < $1 AND (reference, first_time) IN (
 				SELECT reference, first_time FROM attempts WHERE first_time < $1 AND last_time < $1 ORDER BY first_time, reference LIMIT $2)
-			RETURNING boot, count`, micro(before), orAll(limit))
+			RETURNING boot, count, tenant, ends, pos`, micro(before), orAll(limit))
 		if err != nil {
 			return err
 		}
 		deleted = int64(len(list))
 		counts := map[string]int64{}
-		for _, g := range list {
+		leavers := make([]leaver, len(list))
+		for i, g := range list {
 			counts[g.boot] += g.count
+			leavers[i] = g.leaver
+		}
+		if err := noteDropped(ctx, tx, leavers); err != nil {
+			return err
 		}
 		for _, boot := range slices.Sorted(maps.Keys(counts)) {
 			if _, err := tx.exec(ctx, `UPDATE ledger SET deleted = deleted + $2 WHERE boot = $1`, boot, counts[boot]); err != nil {

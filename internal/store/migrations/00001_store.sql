@@ -250,8 +250,12 @@ CREATE TABLE attempts (
 	last_time    BIGINT NOT NULL,
 	node         TEXT   NOT NULL,
 	boot         TEXT   NOT NULL,
+	ends         BIGINT NOT NULL, -- from when it does not grow any more
+	pos          BIGINT NOT NULL, -- in the order of leaving the system; 0: it has none yet
 	PRIMARY KEY (reference, first_time)
 );
+CREATE INDEX attempts_ends ON attempts (ends, reference) WHERE pos = 0;
+CREATE INDEX attempts_pos ON attempts (pos, tenant) WHERE pos > 0;
 CREATE INDEX attempts_tenant ON attempts (tenant, first_time, reference);
 CREATE INDEX attempts_first_time ON attempts (first_time, reference);
 -- Wide enough for evidence to be summed up without reading the records.
@@ -308,4 +312,32 @@ CREATE TABLE ledger (
 	deleted  BIGINT  NOT NULL,
 	lost     BIGINT  NOT NULL,
 	finished BOOLEAN NOT NULL
+);
+
+-- One row: the last position given to an attempt, so that all destinations get
+-- them in one order, in which they also become visible.
+CREATE TABLE outgoing (
+	id    BIGINT PRIMARY KEY,
+	pos   BIGINT NOT NULL,
+	since BIGINT NOT NULL  -- what was complete before has none; 0: nothing ever left
+);
+INSERT INTO outgoing (id, pos, since) VALUES (1, 0, 0);
+
+-- Where attempts go on to, and how far.
+CREATE TABLE deliveries (
+	name      TEXT   PRIMARY KEY,
+	kind      TEXT   NOT NULL,
+	address   TEXT   NOT NULL,
+	tenant    TEXT   NOT NULL, -- id; empty: all
+	holder    TEXT   NOT NULL, -- who delivers; empty: nobody
+	node      TEXT   NOT NULL,
+	beat      BIGINT NOT NULL, -- counts while the holder lives
+	since     BIGINT NOT NULL,
+	pos       BIGINT NOT NULL, -- of the last attempt that has arrived
+	delivered BIGINT NOT NULL,
+	dropped   BIGINT NOT NULL, -- deleted before they were delivered
+	succeeded BIGINT NOT NULL,
+	failing   BIGINT NOT NULL, -- since when; 0: it is not
+	trouble   TEXT   NOT NULL,
+	seen      BIGINT NOT NULL
 );
