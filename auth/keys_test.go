@@ -29,7 +29,7 @@ func testClaims() Claims {
 		Session: "SESSION26SIGNSLONGASFROMRA", Tenant: "TENANT26SIGNSLONGASFROMRAN", Admin: "ADMIN26SIGNSLONGASFROMRAND",
 		Epochs:   Epochs{All: 1, Tenant: 22, Admin: 333},
 		Address:  netip.MustParseAddr("2001:db8::7"),
-		SignedIn: now.Add(-time.Hour).Truncate(time.Second), Issued: now.Truncate(time.Second), Expires: now.Add(11 * time.Hour).Truncate(time.Second),
+		SignedIn: now.Add(-time.Hour).Truncate(time.Second), Proved: now.Add(-time.Minute).Truncate(time.Second), Issued: now.Truncate(time.Second), Expires: now.Add(11 * time.Hour).Truncate(time.Second),
 	}
 }
 

@@ -38,6 +38,7 @@ type Claims struct {
 	Epochs                 Epochs
 	Address                netip.Addr // of the sign-in, without zone, not IPv4-mapped
 	SignedIn               time.Time
+	Proved                 time.Time // when it was last proved who it is: at sign-in, or again since
 	Issued                 time.Time // of this token: they are made anew while a session is used
 	Expires                time.Time // absolute end, at most MaxSession after SignedIn
 }
@@ -52,6 +53,7 @@ type sessionClaims struct {
 	Epochs     [3]int64   `json:"epo"`
 	Address    netip.Addr `json:"adr"`
 	SignedIn   int64      `json:"sgn"`
+	Proved     int64      `json:"prv"`
 	Issued     int64      `json:"iat"`
 	Expires    int64      `json:"exp"`
 }
@@ -60,7 +62,7 @@ func (c *Claims) encode() *sessionClaims {
 	return &sessionClaims{
 		Session: c.Session, Tenant: c.Tenant, Admin: c.Admin, Address: c.Address,
 		Epochs:   [3]int64{c.Epochs.All, c.Epochs.Tenant, c.Epochs.Admin},
-		SignedIn: c.SignedIn.Unix(), Issued: c.Issued.Unix(), Expires: c.Expires.Unix(),
+		SignedIn: c.SignedIn.Unix(), Proved: c.Proved.Unix(), Issued: c.Issued.Unix(), Expires: c.Expires.Unix(),
 	}
 }
 
@@ -68,7 +70,7 @@ func (w *sessionClaims) decode() Claims {
 	return Claims{
 		Session: w.Session, Tenant: w.Tenant, Admin: w.Admin, Address: w.Address,
 		Epochs:   Epochs{w.Epochs[0], w.Epochs[1], w.Epochs[2]},
-		SignedIn: unix(w.SignedIn), Issued: unix(w.Issued), Expires: unix(w.Expires),
+		SignedIn: unix(w.SignedIn), Proved: unix(w.Proved), Issued: unix(w.Issued), Expires: unix(w.Expires),
 	}
 }
 
@@ -78,7 +80,17 @@ func (w *sessionClaims) check() error {
 		checkID("session", w.Session), checkID("tenant", w.Tenant), checkID("admin", w.Admin),
 		Epochs{w.Epochs[0], w.Epochs[1], w.Epochs[2]}.check(),
 		checkAddress(w.Address),
-		sessionKind.check(w.SignedIn, w.Issued, w.Expires))
+		sessionKind.check(w.SignedIn, w.Issued, w.Expires),
+		w.checkProved())
+}
+
+// checkProved refuses a proof before the sign-in, which is the first, and one
+// after the token was made.
+func (w *sessionClaims) checkProved() error {
+	if w.Proved < w.SignedIn || w.Proved > w.Issued {
+		return errors.New("its proof was at no time of the session")
+	}
+	return nil
 }
 
 // SignSession makes the token of a session, at most MaxSessionToken bytes. It

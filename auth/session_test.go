@@ -88,6 +88,9 @@ func TestSignSessionRefuses(t *testing.T) {
 		{"zero times", func(c *Claims) { c.SignedIn, c.Issued, c.Expires = time.Time{}, time.Time{}, time.Time{} }, "not of this world"},
 		{"year 10000", func(c *Claims) { c.Expires = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "not of this world"},
 		{"issued before signed in", func(c *Claims) { c.Issued = c.SignedIn.Add(-time.Second) }, "out of order"},
+		{"proved before signed in", func(c *Claims) { c.Proved = c.SignedIn.Add(-time.Second) }, "its proof"},
+		{"proved after issued", func(c *Claims) { c.Proved = c.Issued.Add(time.Second) }, "its proof"},
+		{"never proved", func(c *Claims) { c.Proved = time.Time{} }, "its proof"},
 		{"ends before issued", func(c *Claims) { c.Expires = c.Issued.Add(-time.Second) }, "out of order"},
 		{"too long", func(c *Claims) { c.Expires = c.SignedIn.Add(MaxSession + time.Second) }, "longer than 720h0m0s"},
 	} {

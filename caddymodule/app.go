@@ -104,6 +104,10 @@ type Session struct {
 	Lifetime caddy.Duration `json:"lifetime,omitempty"` // from sign-in, up to 30d; default: 12h
 	Idle     caddy.Duration `json:"idle,omitempty"`     // without a request; default: 30m
 	Bind     gate.Bind      `json:"bind,omitempty"`     // network (default), address or off
+	// StepUp is how long a proof of who is signed in counts for what is sensitive,
+	// such as to apply a list or invite people. 0: to the end of the session.
+	// Default: 10m.
+	StepUp *caddy.Duration `json:"step_up,omitempty"`
 }
 
 // SignIn are the rules of signing in. An account and an address have so many
@@ -164,6 +168,7 @@ func (a *App) setDefaults() {
 	setDefault(&a.Session.Lifetime, caddy.Duration(12*time.Hour))
 	setDefault(&a.Session.Idle, min(a.Session.Lifetime, caddy.Duration(30*time.Minute)))
 	setDefault(&a.Session.Bind, gate.BindNetwork)
+	setDefault(&a.Session.StepUp, new(caddy.Duration(10*time.Minute)))
 	setDefault(&a.SignIn.Attempts, 5)
 	setDefault(&a.SignIn.Within, caddy.Duration(15*time.Minute))
 	setDefault(&a.SignIn.Lock, caddy.Duration(15*time.Minute))
@@ -238,6 +243,7 @@ func (a *App) setRules() error {
 		Lifetime: time.Duration(a.Session.Lifetime),
 		Idle:     time.Duration(a.Session.Idle),
 		Bind:     a.Session.Bind,
+		StepUp:   time.Duration(*a.Session.StepUp),
 		Throttle: gate.Throttle{
 			Attempts: a.SignIn.Attempts,
 			Within:   time.Duration(a.SignIn.Within),
@@ -254,6 +260,7 @@ func (a *App) Validate() error {
 	return errors.Join(
 		between("session lifetime", a.Session.Lifetime, time.Minute, gate.MaxLifetime),
 		between("session idle", a.Session.Idle, time.Second, time.Duration(a.Session.Lifetime)),
+		a.validateStepUp(),
 		oneOf("session bind", a.Session.Bind, gate.BindNetwork, gate.BindAddress, gate.BindOff),
 		a.validateAttempts(),
 		between("sign_in within", a.SignIn.Within, time.Second, 30*24*time.Hour),
@@ -263,6 +270,13 @@ func (a *App) Validate() error {
 		between("retention", a.Retention, time.Hour, 3650*24*time.Hour),
 		a.validateNode(),
 	)
+}
+
+func (a *App) validateStepUp() error {
+	if *a.Session.StepUp == 0 {
+		return nil
+	}
+	return between("session step_up", *a.Session.StepUp, time.Second, gate.MaxLifetime)
 }
 
 func (a *App) validateAttempts() error {

@@ -83,6 +83,7 @@ var sessionWords = words[Session]{
 	"bind": func(d *caddyfile.Dispenser, s *Session) error {
 		return choice(d, &s.Bind, gate.BindNetwork, gate.BindAddress, gate.BindOff)
 	},
+	"step_up": parseStepUp,
 }
 
 var signInWords = words[SignIn]{
@@ -114,6 +115,7 @@ var siteWords = words[Handler]{
 //			lifetime <duration>
 //			idle     <duration>
 //			bind     network|address|off
+//			step_up  <duration>|off
 //		}
 //		sign_in {
 //			attempts      <n> [within <duration>] [lock <duration>]
@@ -237,6 +239,20 @@ func parseDuration(d *caddyfile.Dispenser, name, text string, to *caddy.Duration
 	}
 	*to = caddy.Duration(value)
 	return nil
+}
+
+// parseStepUp reads a length of time, or off.
+func parseStepUp(d *caddyfile.Dispenser, s *Session) error {
+	name := d.Val()
+	text, err := one(d, "a duration such as 10m, or off")
+	if err != nil {
+		return err
+	}
+	s.StepUp = new(caddy.Duration)
+	if text == "off" {
+		return nil
+	}
+	return parseDuration(d, name, text, s.StepUp)
 }
 
 // parseAttempts reads: attempts 5 within 15m lock 15m.

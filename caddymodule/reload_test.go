@@ -123,6 +123,7 @@ func TestReloadFails(t *testing.T) {
 		"another secret":       "secret " + strings.Repeat("x", 32),
 		"lifetime below idle":  "session {\n lifetime 1m\n idle 2m\n }",
 		"lifetime of a year":   "session {\n lifetime 365d\n }",
+		"step_up of a blink":   "session {\n step_up 1ms\n }",
 		"no longer a day away": "retention 1s",
 	} {
 		w.options = options

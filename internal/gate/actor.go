@@ -23,6 +23,8 @@ type Actor struct {
 	// networks, has emergency access, or is in the networks that a token has for
 	// itself.
 	Operator, Emergency, OwnNetworks bool
+	// Stale: who is signed in has not proved for long who that is, see [ErrStepUp].
+	Stale bool
 }
 
 // ActorKind says what sort of actor asks.

@@ -38,7 +38,8 @@ type Rules struct {
 	Bind         Bind
 	Throttle     Throttle
 	SecondFactor SecondFactor
-	Operator     *cidr.Set // networks that are always admitted
+	StepUp       time.Duration // how long a proof of who it is counts for what is sensitive; 0: as long as the session
+	Operator     *cidr.Set     // networks that are always admitted
 }
 
 // Site is one protected site.

@@ -362,6 +362,9 @@ func (g *Gate) keepDraft(ctx context.Context, d *WorkingDraft, base *ListVersion
 // stays, and without one it is gone.
 func (g *Gate) ApplyDraft(ctx context.Context, by Actor, tenant string, revision int64, o EditOptions) (*Edited, error) {
 	d, err := g.WorkingDraft(ctx, by, tenant)
+	if err == nil {
+		err = by.lately()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -132,10 +132,13 @@ func Invalid(field, code, format string, args ...any) error {
 }
 
 // PutNetworks replaces a tenant's mode and list as a whole, or not at all. The
-// errors to expect are *InvalidError, *VersionConflict, ErrChangePending and
-// those of the guards: ErrLocksYouOut, ErrLocksEveryoneOut, *EndsError and
+// errors to expect are ErrStepUp, *InvalidError, *VersionConflict, ErrChangePending
+// and those of the guards: ErrLocksYouOut, ErrLocksEveryoneOut, *EndsError and
 // *CoverError.
 func (g *Gate) PutNetworks(ctx context.Context, by Actor, e Edit) (*Edited, error) {
+	if err := by.proved(e.Tenant, RoleOwner); err != nil {
+		return nil, err
+	}
 	for tries := 0; ; tries++ {
 		p, err := g.prepare(ctx, by, &e)
 		if err != nil {
@@ -265,7 +268,7 @@ func (g *Gate) RemoveNetwork(ctx context.Context, by Actor, tenant, name string,
 // whatever else was changed.
 func (g *Gate) change(ctx context.Context, by Actor, tenant string, o EditOptions, edit func(*Edit) error) (*Edited, error) {
 	for tries := 0; ; tries++ {
-		if err := by.may(tenant, RoleOwner); err != nil {
+		if err := by.proved(tenant, RoleOwner); err != nil {
 			return nil, err
 		}
 		old, err := g.store.List(ctx, tenant, 0)

@@ -60,6 +60,9 @@ func (g *Gate) Export(ctx context.Context, by Actor, f AttemptFilter, format str
 	if err := g.reviewable(ctx, by, &f); err != nil {
 		return nil, err
 	}
+	if err := by.lately(); err != nil {
+		return nil, err
+	}
 	e := &Export{ID: NewID(), gate: g, by: by, filter: f, left: -1}
 	if f.Limit > 0 {
 		e.left = f.Limit

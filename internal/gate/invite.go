@@ -16,7 +16,7 @@ const InvitationLife = 24 * time.Hour
 // secret of the link, which nobody can read again. It can be used once, for a
 // day: nobody but the person ever knows the password.
 func (g *Gate) Invite(ctx context.Context, by Actor, tenant string, n NewAdmin) (*Admin, string, error) {
-	if err := by.may(tenant, RoleOwner); err != nil {
+	if err := by.proved(tenant, RoleOwner); err != nil {
 		return nil, "", err
 	}
 	if err := checkAdmin(n); err != nil {

@@ -32,7 +32,7 @@ type NewAdmin struct {
 // AddAdmin adds an admin and returns it with its first password, which is to
 // be changed at the first sign-in: somebody else knows it.
 func (g *Gate) AddAdmin(ctx context.Context, by Actor, tenant string, n NewAdmin) (*Admin, string, error) {
-	if err := by.may(tenant, RoleOwner); err != nil {
+	if err := by.proved(tenant, RoleOwner); err != nil {
 		return nil, "", err
 	}
 	if err := checkAdmin(n); err != nil {
@@ -124,7 +124,7 @@ type AdminPatch struct {
 // sessions. It returns the first password, or the secret of the invitation,
 // where there is a new one.
 func (g *Gate) SetAdmin(ctx context.Context, by Actor, tenant, name string, p AdminPatch) (*Admin, string, error) {
-	if err := by.may(tenant, RoleOwner); err != nil {
+	if err := by.proved(tenant, RoleOwner); err != nil {
 		return nil, "", err
 	}
 	for tries := 0; ; tries++ {
@@ -246,7 +246,7 @@ func (g *Gate) ownersStay(ctx context.Context, a *Admin, stays bool) (revision i
 
 // RemoveAdmin removes an admin, named by id or login, and ends its sessions.
 func (g *Gate) RemoveAdmin(ctx context.Context, by Actor, tenant, name string) error {
-	if err := by.may(tenant, RoleOwner); err != nil {
+	if err := by.proved(tenant, RoleOwner); err != nil {
 		return err
 	}
 	for tries := 0; ; tries++ {
@@ -355,6 +355,9 @@ func (g *Gate) EndSessions(ctx context.Context, by Actor, tenant string) (int64,
 	case errors.Is(err, ErrForbidden):
 		f.Admin = by.Admin
 	case err != nil:
+		return 0, err
+	}
+	if err := by.lately(); err != nil {
 		return 0, err
 	}
 	n, err := g.store.EndSessions(ctx, Record{Actor: by, Action: "session.end_all", At: f.Now}, f, by.Session)

@@ -194,7 +194,7 @@ func (t *try) refuse(ctx context.Context, reason, told Reason) error {
 // login is kept as a keyed hash only: people type passwords into that field.
 func (t *try) attempt(outcome Outcome, reason Reason) Attempt {
 	dec := t.dec
-	dec.Outcome, dec.Reason, dec.Stage = outcome, reason, StageSignIn
+	dec.Outcome, dec.Reason = outcome, reason
 	a := t.door.attempt(t.q, &dec)
 	switch {
 	case t.admin != nil:
@@ -226,7 +226,7 @@ func (t *try) proceed(ctx context.Context, step auth.Step, recovery []string) (*
 func (t *try) next(step auth.Step) Next {
 	rule := t.door.Rules.SecondFactor
 	switch {
-	case rule != SecondFactorOff && t.admin.TOTP != "" && !step.CodeOK:
+	case t.second() && !step.CodeOK:
 		return NextCode
 	case rule == SecondFactorRequired && t.admin.TOTP == "" && !t.admin.Exempt:
 		return NextEnrol
@@ -251,7 +251,7 @@ func (t *try) complete(ctx context.Context, returnTo string, recovery []string) 
 	}
 	a := t.attempt(outcome, t.dec.Pass)
 	a.Session = s.ID
-	token, err := t.token(s)
+	token, err := t.token(s, now)
 	if err != nil {
 		return nil, err
 	}
@@ -264,13 +264,13 @@ func (t *try) complete(ctx context.Context, returnTo string, recovery []string) 
 	return &Progress{Next: NextDone, ReturnTo: returnTo, Session: token, Recovery: recovery}, nil
 }
 
-// token signs the session's cookie.
-func (t *try) token(s Session) (string, error) {
+// token signs the session's cookie. proved is when it was last proved who it is.
+func (t *try) token(s Session, proved time.Time) (string, error) {
 	global := t.door.snap.global.Load()
 	return global.keys.SignSession(auth.Claims{
 		Session: s.ID, Tenant: s.Tenant, Admin: s.Admin,
 		Epochs:  auth.Epochs{All: global.epoch, Tenant: t.tenant.Epoch, Admin: t.admin.Epoch},
-		Address: s.Address, SignedIn: s.Started, Issued: t.dec.Now, Expires: s.Expires,
+		Address: s.Address, SignedIn: s.Started, Proved: proved, Issued: t.dec.Now, Expires: s.Expires,
 	})
 }
 

@@ -169,12 +169,16 @@ func (d *Door) Enrolment(ctx context.Context, q *Request, dec *Decision, token s
 }
 
 // mayEnrol refuses to enrol over a second factor, which would be a way to get
-// round it.
+// round it, and in a session that did not prove lately whose it is: who found it
+// open could prove by a factor of their own from then on.
 func (t *try) mayEnrol(step auth.Step) error {
 	if t.admin.TOTP != "" {
 		return ErrSecondFactorExists
 	}
-	if step.ID != "" && t.next(step) != NextEnrol {
+	switch {
+	case step.ID == "" && t.door.stale(&t.dec):
+		return ErrStepUp
+	case step.ID != "" && t.next(step) != NextEnrol:
 		return &Refusal{Reason: SessionInvalid}
 	}
 	return nil
@@ -258,8 +262,7 @@ func (t *try) checkNew(current, password string) error {
 	if current == password {
 		return &auth.WeakPasswordError{Code: "unchanged"}
 	}
-	second := t.admin.TOTP != "" && t.door.Rules.SecondFactor != SecondFactorOff
-	return auth.CheckPassword(password, second, t.admin.Login, t.admin.Name, t.tenant.Name, t.tenant.Slug)
+	return auth.CheckPassword(password, t.second(), t.admin.Login, t.admin.Name, t.tenant.Name, t.tenant.Slug)
 }
 
 // change stores the admin, and ends all of its sessions and unfinished
@@ -283,7 +286,7 @@ func (t *try) changed(ctx context.Context, step auth.Step, recovery []string) (*
 		return t.proceed(ctx, step, recovery)
 	}
 	c := t.dec.Claims
-	token, err := t.token(Session{ID: c.Session, Tenant: c.Tenant, Admin: c.Admin, Address: c.Address, Started: c.SignedIn, Expires: c.Expires})
+	token, err := t.token(Session{ID: c.Session, Tenant: c.Tenant, Admin: c.Admin, Address: c.Address, Started: c.SignedIn, Expires: c.Expires}, c.Proved)
 	if err != nil {
 		return nil, err
 	}
@@ -312,7 +315,7 @@ func (d *Door) Actor(q *Request, dec *Decision) Actor {
 	}
 	if dec.Admin != nil {
 		a.Tenant, a.Admin, a.Login, a.Role = dec.Tenant.ID, dec.Admin.ID, dec.Admin.Login, dec.Admin.Role
-		a.Session = dec.Claims.Session
+		a.Session, a.Stale = dec.Claims.Session, d.stale(dec)
 	}
 	if t := dec.Token; t != nil {
 		// Its scopes were asked before: within them it acts as an owner does.

@@ -94,7 +94,11 @@ type NewToken struct {
 // AddToken makes a token and returns its secret, which nobody can read again.
 // Only owners do, and no token: one that leaked could not be got rid of.
 func (g *Gate) AddToken(ctx context.Context, by Actor, tenant string, n NewToken) (*APIToken, string, error) {
-	if err := by.mayTokens(tenant); err != nil {
+	err := by.mayTokens(tenant)
+	if err == nil {
+		err = by.lately()
+	}
+	if err != nil {
 		return nil, "", err
 	}
 	t := APIToken{

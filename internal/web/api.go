@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -24,6 +25,7 @@ const (
 // anything that is not empty, slashes included, since ranges have them.
 var routes = []route{
 	{"me", methods{"GET": {do: getMe}}},
+	{"me/proof", methods{"POST": {do: postProof, body: maxBody, status: http.StatusOK}}},
 	{"networks", methods{"GET": {do: getNetworks}, "PUT": {do: putNetworks, body: maxListBody}}},
 	{"networks/entries", methods{"POST": {do: postEntry, body: maxBody, status: http.StatusCreated}}},
 	{"networks/entries/*", methods{"DELETE": {do: deleteEntry, params: optionParams}}},
@@ -99,7 +101,7 @@ func (h *Handler) api(w http.ResponseWriter, r *http.Request, v Visit) {
 	allowed := found.methods
 	e, ok := allowed.find(r.Method)
 	switch site := h.door.Site; {
-	case !site.Login, !site.Console && path != "me":
+	case !site.Login, !site.Console && path != "me" && path != "me/proof":
 		writeProblem(w, notFound.problem("this part of the API is switched off for this site"))
 		return
 	case v.Request.Bearer != "":
@@ -132,7 +134,12 @@ func (h *Handler) api(w http.ResponseWriter, r *http.Request, v Visit) {
 	if signedIn(v) || v.Decision.Token != nil {
 		c.actor, c.tenant = h.door.Actor(v.Request, v.Decision), v.Decision.Tenant.ID
 	}
-	if err := c.answer(e); err != nil {
+	err := c.answer(e)
+	switch {
+	case err == nil:
+	case errors.Is(err, gate.ErrStepUp) && r.Method == http.MethodGet && wantsHTML(r): // a link, to a file
+		h.toProof(w, r)
+	default:
 		writeProblem(w, h.errorProblem(err))
 	}
 }

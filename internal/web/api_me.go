@@ -38,6 +38,7 @@ type tenantJSON struct {
 type mySessionJSON struct {
 	ID       string    `json:"id"`
 	SignedIn timestamp `json:"signed_in"`
+	Proved   timestamp `json:"proved"` // the last proof of who it is
 	Expires  timestamp `json:"expires"`
 }
 
@@ -68,7 +69,7 @@ func getMe(c *call) (any, error) {
 		return me, nil
 	}
 	me.Name = dec.Admin.Name
-	me.Session = &mySessionJSON{dec.Claims.Session, timestamp(dec.Claims.SignedIn), timestamp(dec.Claims.Expires)}
+	me.Session = &mySessionJSON{dec.Claims.Session, timestamp(dec.Claims.SignedIn), timestamp(dec.Claims.Proved), timestamp(dec.Claims.Expires)}
 	// A member may not read the list, but may know what lets it in.
 	if n := c.h.door.Entry(q, dec); n != nil && dec.Pass == gate.ByNetwork {
 		me.Network.Entry = &myEntry{n.ID, n.Range.String(), n.Label}

@@ -72,6 +72,7 @@ func TestEveryCallHasAScope(t *testing.T) {
 	people := []string{ // only somebody who is signed in
 		"POST networks/versions/*/restore",                                                                      // makes a draft, which is a person's
 		"GET requests", "POST requests", "GET requests/*", "POST requests/*/approve", "POST requests/*/decline", // people answer people
+		"POST me/proof", // who shows it
 		"GET tokens", "POST tokens", "DELETE tokens/*",
 	}
 	all := map[string]bool{}

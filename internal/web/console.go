@@ -54,6 +54,7 @@ var consolePages = []consolePage{
 	{path: auditPath, nav: "nav.audit", roles: readerRoles, get: auditPage},
 	{path: verifyLog, roles: readerRoles, post: verifyChanges},
 	{path: auditLines, roles: readerRoles, get: downloadChanges},
+	{path: provePath, roles: everyRole, get: provePage, post: takeProof},
 	{path: "", roles: everyRole, get: homePage},
 }
 
@@ -83,8 +84,9 @@ type screen struct {
 	w      http.ResponseWriter
 	visit  Visit
 	actor  gate.Actor
-	tenant string // ID
-	arg    string // what * of the path stands for
+	tenant string        // ID
+	arg    string        // what * of the path stands for
+	pages  []consolePage // that there are
 	nav    []navItem
 }
 
@@ -92,13 +94,18 @@ type screen struct {
 func (h *Handler) console(w http.ResponseWriter, r *http.Request, v Visit) {
 	r, done := hurry(r)
 	defer done()
+	h.show(consolePages, w, r, v)
+}
+
+// show answers a request for one of the pages.
+func (h *Handler) show(pages []consolePage, w http.ResponseWriter, r *http.Request, v Visit) {
 	s := &screen{
-		Request: r, h: h, w: w, visit: v,
+		Request: r, h: h, w: w, visit: v, pages: pages,
 		actor: h.door.Actor(v.Request, v.Decision), tenant: v.Decision.Tenant.ID,
 	}
 	path := strings.TrimPrefix(r.URL.Path, Prefix)
-	s.nav = navOf(consolePages, s.actor.Role, path)
-	page, arg := findPage(path)
+	s.nav = navOf(pages, s.actor.Role, path)
+	page, arg := findPage(pages, path)
 	s.arg = arg
 	if err := s.answer(page); err != nil {
 		s.fail(err)
@@ -106,10 +113,10 @@ func (h *Handler) console(w http.ResponseWriter, r *http.Request, v Visit) {
 }
 
 // findPage returns the first page that fits, and what * stands for.
-func findPage(path string) (*consolePage, string) {
-	for i := range consolePages {
-		if arg, ok := fits(consolePages[i].path, path); ok {
-			return &consolePages[i], arg
+func findPage(pages []consolePage, path string) (*consolePage, string) {
+	for i := range pages {
+		if arg, ok := fits(pages[i].path, path); ok {
+			return &pages[i], arg
 		}
 	}
 	return nil, ""

@@ -36,6 +36,7 @@ var errorPages = map[string]errorWords{
 	requestNotNeeded.code:          {"error.request_not_needed.title", "error.request_not_needed.lead", "page.sign_in"},
 	requestAnswered.code:           {"error.conflict.title", "error.conflict.lead", "page.retry"},
 	hasSecondFactor.code:           {"error.second_factor_exists.title", "error.second_factor_exists.lead", "page.console"},
+	stepUp.code:                    {"error.step_up.title", "error.step_up.lead", "page.console"},
 	badInvitation.code:             {"error.invitation.title", "error.invitation.lead", "page.sign_in"},
 	unavailable.code:               {"error.unavailable.title", "error.unavailable.lead", "page.retry"},
 	string(gate.CrossOrigin):       {"error.cross_origin.title", "error.cross_origin.lead", "page.retry"},

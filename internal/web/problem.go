@@ -79,6 +79,7 @@ var (
 	requestWaiting   = kind{"request_waiting", http.StatusConflict, "A request is waiting already"}
 	requestNotNeeded = kind{"request_not_needed", http.StatusConflict, "Your network is allowed"}
 	requestAnswered  = kind{"request_answered", http.StatusConflict, "The request was answered"}
+	stepUp           = kind{"step_up", http.StatusForbidden, "Prove again who you are"}
 	notYetInForce    = kind{"not_yet_in_force", http.StatusServiceUnavailable, "Stored, but not in force yet"}
 	unavailable      = kind{"unavailable", http.StatusServiceUnavailable, "Not possible at the moment"}
 )
@@ -181,6 +182,7 @@ var sentinels = []struct {
 	{gate.ErrAskAgain, requestWaiting, "wait for its answer: theirs is the request"},
 	{gate.ErrAskNotNeeded, requestNotNeeded, "no request is needed: sign in"},
 	{gate.ErrAnswered, requestAnswered, "it was answered already, or nobody answered within a day"},
+	{gate.ErrStepUp, stepUp, `send {"code": …} or, without a second factor, {"password": …} to ` + apiPrefix + `me/proof, then repeat the call with the new cookie`},
 	{gate.ErrSecondFactorExists, hasSecondFactor, "an owner has to reset it first"},
 }
 

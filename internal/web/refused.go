@@ -2,9 +2,12 @@ package web
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
+
+	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
 // refusedData is what the console shows in place of a page that cannot be.
@@ -37,6 +40,11 @@ var inConsole = map[string]errorWords{
 // that the way on stays, and to programs as JSON. What of a form could not be
 // carried out because the store is away is kept in the page.
 func (s *screen) fail(err error) {
+	if errors.Is(err, gate.ErrStepUp) && wantsPage(s.Request) {
+		if err = s.stepUp(); err == nil {
+			return
+		}
+	}
 	p := s.h.errorProblem(err)
 	if p.Reference == "" {
 		p.Reference = s.h.record(s.visit, p)

@@ -14,7 +14,7 @@ import (
 // Who may make a call or see a page: o owners, r reviewers, m members.
 var (
 	apiRoles = map[string]string{
-		"GET me": "orm", "GET openapi.json": "orm",
+		"GET me": "orm", "POST me/proof": "orm", "GET openapi.json": "orm",
 
 		"GET networks": "or", "PUT networks": "o", "POST networks/entries": "o", "DELETE networks/entries/*": "o",
 		"POST networks/confirm": "o", "POST networks/undo": "o", "POST networks/review": "o", "GET networks/check": "or",
@@ -30,7 +30,7 @@ var (
 		"GET tokens":  "o", "POST tokens": "o", "DELETE tokens/*": "o",
 	}
 	pageRoles = map[string]string{
-		"": "orm",
+		"": "orm", "prove": "orm",
 
 		"people": "o", "people/invite": "o", "people/*": "o", "sessions": "orm", "sessions/all": "orm", "sessions/*": "orm",
 		"tokens": "o", "tokens/new": "o", "tokens/*": "o", "audit": "or", "audit/verify": "or", "audit/download": "or",

@@ -8,6 +8,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -214,6 +215,10 @@ var stepLost = map[gate.Reason]bool{
 // fail answers a request that an operation refused, or that cannot be read.
 // Every refusal leaves here with the reference of a record.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, v Visit, err error) {
+	if errors.Is(err, gate.ErrStepUp) && h.door.Site.Console && r.Method == http.MethodGet && wantsHTML(r) {
+		h.toProof(w, r)
+		return
+	}
 	p := h.errorProblem(err)
 	if p.Reference == "" {
 		p.Reference = h.record(v, p)
@@ -224,6 +229,12 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, v Visit, err erro
 		return
 	}
 	h.explain(w, r, v, p)
+}
+
+// toProof leads a browser to the page that asks for a proof, and back from there.
+func (h *Handler) toProof(w http.ResponseWriter, r *http.Request) {
+	_, chosen := localeOf(r)
+	seeOther(w, chosen.link(Prefix+provePath, url.Values{"to": {ownPath(r.URL.RequestURI())}}))
 }
 
 // record makes the record of a refusal that gate did not make itself; what is
