@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -37,6 +38,50 @@ func ParseReference(text string) (canonical string, err error) {
 		return "", fmt.Errorf("%w: the last sign does not fit the others, so one is mistyped", ErrBadReference)
 	}
 	return formatReference(signs), nil
+}
+
+// NearReferences returns the references that somebody may have meant who
+// mistyped one: with one sign wrong, missing or too many, or with two signs in
+// each other's place. There are at most 36; of a whole reference there are none.
+func NearReferences(text string) []string {
+	if _, err := ParseReference(text); err == nil {
+		return nil
+	}
+	text = strings.NewReplacer("U", "V", "u", "v").Replace(text) // no reference has a U
+	signs, _ := readSigns(text, len(referencePrefix)+9)
+	if rest, ok := strings.CutPrefix(signs, referencePrefix); ok && len(rest) > 6 {
+		signs = rest
+	}
+	var near []string
+	add := func(signs string) {
+		if reference := formatReference(signs); checksum(signs) == 0 && !slices.Contains(near, reference) {
+			near = append(near, reference)
+		}
+	}
+	switch {
+	case len(signs) == 7:
+		for i := range 8 {
+			for _, sign := range crockford {
+				add(signs[:i] + string(sign) + signs[i:])
+			}
+		}
+	case len(signs) == 8:
+		for i := range signs {
+			for _, sign := range crockford {
+				add(signs[:i] + string(sign) + signs[i+1:])
+			}
+			for j := range i {
+				add(signs[:j] + signs[i:i+1] + signs[j+1:i] + signs[j:j+1] + signs[i+1:])
+			}
+		}
+	case len(signs) == 9:
+		for i := range signs {
+			add(signs[:i] + signs[i+1:])
+		}
+	case len(signs) == len(referencePrefix)+8: // it is the prefix that is wrong
+		add(signs[len(referencePrefix):])
+	}
+	return near
 }
 
 func formatReference(signs string) string {

@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -153,4 +154,40 @@ func FuzzReference(f *testing.F) {
 			t.Errorf("%q: got %q, then %q, %v", text, got, again, err)
 		}
 	})
+}
+
+// TestNearReferences: what was meant is among what is proposed, whichever sign
+// was mistyped, and there is never much of it.
+func TestNearReferences(t *testing.T) {
+	for range 50 {
+		want := NewReference()
+		signs := want[3:7] + want[8:]
+		var typed []string
+		for i := range signs {
+			other := crockford[(strings.IndexByte(crockford, signs[i])+7)%32]
+			typed = append(typed, signs[:i]+string(other)+signs[i+1:], signs[:i]+signs[i+1:], "SP"+signs[:i]+"7"+signs[i:], signs[:i]+"u"+signs[i+1:])
+			for j := range i {
+				if signs[i] != signs[j] {
+					typed = append(typed, signs[:j]+signs[i:i+1]+signs[j+1:i]+signs[j:j+1]+signs[i+1:])
+				}
+			}
+		}
+		typed = append(typed, "5P"+signs)
+		for _, text := range typed {
+			if _, err := ParseReference(text); err == nil { // V for V, or a doubled sign
+				continue
+			}
+			if near := NearReferences(text); !slices.Contains(near, want) || len(near) > 36 {
+				t.Errorf("%s typed as %s: %d proposed, %v", want, text, len(near), near)
+			}
+		}
+		if near := NearReferences(want); near != nil {
+			t.Errorf("of %s itself: %v", want, near)
+		}
+	}
+	for _, text := range []string{"", "my reference", "SP-", "1010", strings.Repeat("SP", 1<<20)} {
+		if near := NearReferences(text); near != nil {
+			t.Errorf("%.20q: %v", text, near)
+		}
+	}
 }

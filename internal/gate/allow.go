@@ -115,9 +115,37 @@ func (g *Gate) Allow(ctx context.Context, by Actor, tenant, reference string, al
 		d.Admins = []string{allow.Admin}
 	}
 	if allow.Reason == "" {
-		allow.Reason = "attempt " + a.Reference
+		allow.Reason = allowReason(a.Reference)
 	}
-	return g.allow(ctx, by, tenant, d, allow.EditOptions)
+	done, entry, err := g.allow(ctx, by, tenant, d, allow.EditOptions)
+	if err != nil && !errors.Is(err, ErrNotYetInForce) {
+		return nil, nil, err
+	}
+	return done, entry, errors.Join(err, g.answerBy(ctx, by, tenant, entry))
+}
+
+// allowReason is why a list has a version that lets in an attempt's address.
+func allowReason(reference string) string { return "attempt " + reference }
+
+// answerBy answers the requests whose askers an entry lets in: they wait for
+// nothing else.
+func (g *Gate) answerBy(ctx context.Context, by Actor, tenant string, n *Network) error {
+	waiting, err := g.AccessRequests(ctx, by, AskFilter{Tenant: tenant, State: AskWaiting})
+	if err != nil {
+		return err
+	}
+	for i := range waiting {
+		r := &waiting[i]
+		everybody := len(n.Roles)+len(n.Admins) == 0
+		if r.State != AskWaiting || !n.Range.Contains(r.Address) || !everybody && !slices.Contains(n.Admins, r.Admin) {
+			continue
+		}
+		r.State, r.Note, r.Entry, r.Until = AskApproved, "", n.ID, n.Expires
+		if err := g.decide(ctx, by, "request.approve", r); err != nil && !errors.Is(err, ErrAnswered) {
+			return err
+		}
+	}
+	return nil
 }
 
 // allow adds an entry to the newest list, or, where it has one of that range

@@ -80,3 +80,92 @@ func TestAllow(t *testing.T) {
 		t.Error("still allowed when the hour is over")
 	}
 }
+
+// TestUndoAllow takes back what was allowed: the entry that was made, then the
+// one that was changed, and nothing that somebody has changed since.
+func TestUndoAllow(t *testing.T) {
+	w := newWorld(t)
+	owner := w.actor(gate.RoleOwner)
+	q, _, reference := w.blockedAt("198.51.100.9")
+	eventually(t, "stored", func() bool {
+		_, err := w.Explain(t.Context(), command, w.acme.ID, reference)
+		return err == nil
+	})
+	allow := func(within time.Duration) {
+		t.Helper()
+		if _, _, err := w.Allow(t.Context(), owner, w.acme.ID, reference, gate.Allow{For: within}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	undo := func(by gate.Actor) error {
+		_, err := w.UndoAllow(t.Context(), by, w.acme.ID, reference, gate.EditOptions{})
+		return err
+	}
+	if err := undo(owner); !errors.Is(err, gate.ErrNotFound) {
+		t.Errorf("before anything was allowed: got %v", err)
+	}
+	allow(time.Hour)
+	if err := undo(w.actor(gate.RoleReviewer)); !errors.Is(err, gate.ErrForbidden) {
+		t.Errorf("by a reviewer: got %v", err)
+	}
+	if err := undo(owner); err != nil {
+		t.Error(err)
+	}
+	if dec := w.door.Decide(q); dec.Inside() {
+		t.Error("still allowed after it was undone")
+	}
+	if err := undo(owner); !errors.Is(err, gate.ErrNotFound) {
+		t.Errorf("twice: got %v", err)
+	}
+
+	allow(time.Hour)
+	w.clock.advance(gate.AllowUndo)
+	allow(8 * time.Hour)
+	if err := undo(owner); err != nil {
+		t.Fatal(err)
+	}
+	if dec := w.door.Decide(q); !dec.Inside() {
+		t.Error("undoing a change of an entry took the entry away")
+	}
+	w.clock.advance(time.Hour)
+	if dec := w.door.Decide(q); dec.Inside() {
+		t.Error("the end of the entry did not come back")
+	}
+
+	w.clock.advance(gate.AllowUndo)
+	allow(time.Hour)
+	a, err := w.Allowance(t.Context(), owner, w.acme.ID, reference)
+	if err != nil || a.Until != w.clock.Now().Add(gate.AllowUndo) {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	list, err := w.Version(t.Context(), owner, w.acme.ID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := gate.DraftsOf(list.Networks)
+	entries[len(entries)-1].Label = "Known by now"
+	if _, err := w.PutNetworks(t.Context(), owner, gate.Edit{Tenant: w.acme.ID, Base: list.Version, Mode: list.Mode, Entries: entries}); err != nil {
+		t.Fatal(err)
+	}
+	if err := undo(owner); !errors.Is(err, gate.ErrNotFound) {
+		t.Errorf("changed since: got %v", err)
+	}
+}
+
+// TestAllowAnswers: whoever asked for what an entry lets in has the answer.
+func TestAllowAnswers(t *testing.T) {
+	w := newWorld(t)
+	q, dec, reference := w.blockedAt("198.51.100.9")
+	asked, secret, err := w.door.Ask(t.Context(), q, dec, gate.Ask{Reference: reference, Login: "chen.jie", Why: "away", For: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.Allow(t.Context(), w.actor(gate.RoleOwner), w.acme.ID, reference, gate.Allow{For: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	after := w.door.Decide(q)
+	r, err := w.door.AskOf(t.Context(), &after, asked.ID, secret)
+	if err != nil || r.State != gate.AskApproved || r.Until != w.clock.Now().Add(time.Hour) {
+		t.Errorf("the request is %+v, %v", r, err)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/sallyport-gate/sallyport/auth"
 )
 
 // Attempts lists attempts, newest first, for owners and reviewers of a tenant
@@ -70,12 +72,16 @@ type Step struct {
 // Explanation is a record with the way its decision went.
 type Explanation struct {
 	Attempt Attempt
-	Check   *Check // by the list version that was in force; nil: the tenant or the list is gone
-	Now     *Check // by the list as it is, now; nil as above
-	Before  *Past  // when the list last admitted the address before; nil: never, or it did
-	Address Seen   // what else came from the address in the last 30 days
-	Admin   *Seen  // what else the admin did in the last 30 days; nil: it was nobody's login
-	Steps   []Step
+	Check   *Check       // by the list version that was in force; nil: the tenant or the list is gone
+	List    *ListVersion // that version, without its entries; nil as above
+	// ModeSince is when the list came into the mode that it was in; zero: it is
+	// not known.
+	ModeSince time.Time
+	Now       *Check // by the list as it is, now; nil as above
+	Before    *Past  // when the list last admitted the address before; nil: never, or it did
+	Address   Seen   // what else came from the address in the last 30 days
+	Admin     *Seen  // what else the admin did in the last 30 days; nil: it was nobody's login
+	Steps     []Step
 }
 
 // Past is the last entry that admitted an address before an attempt.
@@ -113,6 +119,9 @@ func (g *Gate) Explain(ctx context.Context, by Actor, tenant, reference string) 
 		}
 		if v != nil {
 			e.Check = checkList(v, a.Address, a.FirstTime)
+			if e.List, e.ModeSince, err = g.modeSince(ctx, a); err != nil {
+				return nil, err
+			}
 		}
 		if err := g.around(ctx, e); err != nil {
 			return nil, err
@@ -120,6 +129,47 @@ func (g *Gate) Explain(ctx context.Context, by Actor, tenant, reference string) 
 	}
 	e.Steps = g.steps(e)
 	return e, nil
+}
+
+// modeVersions bounds how far back the beginning of a mode is looked for.
+const modeVersions = 1000
+
+// modeSince returns the version of the list by which an attempt was decided,
+// and since when the list had its mode.
+func (g *Gate) modeSince(ctx context.Context, a *Attempt) (list *ListVersion, since time.Time, err error) {
+	versions, err := g.store.ListVersions(ctx, a.Tenant, a.ListVersion+1, modeVersions)
+	if err != nil || len(versions) == 0 {
+		return nil, time.Time{}, err
+	}
+	for i := range versions {
+		if versions[i].Mode != versions[0].Mode {
+			return &versions[0], since, nil
+		}
+		since = versions[i].At
+	}
+	if len(versions) == modeVersions {
+		since = time.Time{}
+	}
+	return &versions[0], since, nil
+}
+
+// NearReferences returns the references of a tenant's attempts that somebody
+// may have meant who typed one that there is not. Only whoever looks at one
+// reads an attempt.
+func (g *Gate) NearReferences(ctx context.Context, by Actor, tenant, text string) ([]string, error) {
+	if err := by.may(tenant, RoleOwner, RoleReviewer); err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, reference := range auth.NearReferences(text) {
+		switch _, err := g.store.Attempt(ctx, tenant, reference); {
+		case err == nil:
+			found = append(found, reference)
+		case !errors.Is(err, ErrNotFound):
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 // around adds what was before the attempt, what is now, and what else is known.
@@ -216,7 +266,7 @@ func (g *Gate) steps(e *Explanation) []Step {
 	}
 	if c := e.Check; c != nil {
 		steps = append(steps,
-			Step{"mode", fmt.Sprintf("the list was %s", c.Mode)},
+			Step{"mode", e.modeStep()},
 			Step{"list", fmt.Sprintf("version %d", c.Version)})
 		steps = append(steps, c.steps(a.FirstTime)...)
 	}
@@ -225,6 +275,14 @@ func (g *Gate) steps(e *Explanation) []Step {
 			p.Version, p.Network.Range, p.Network.Label, p.Until.Format(time.RFC3339))})
 	}
 	return append(steps, Step{"result", fmt.Sprintf("%s: %s, at the stage %s", a.Outcome, a.Reason, a.Stage)})
+}
+
+func (e *Explanation) modeStep() string {
+	text := fmt.Sprintf("the list was %s", e.Check.Mode)
+	if !e.ModeSince.IsZero() {
+		text += " since " + e.ModeSince.Format(time.RFC3339)
+	}
+	return text
 }
 
 func addressStep(a *Attempt) string {
