@@ -66,16 +66,16 @@ func present(text string) *string {
 	return &text
 }
 
-func (c *call) showAttempt(a *gate.Attempt) attemptJSON {
-	return attemptJSON{Record: export.NewRecord(a, c.slug(a.Tenant), c.h.door.PlaceOf(a.Address, a.Bits))}
+func (h *Handler) showAttempt(a *gate.Attempt) attemptJSON {
+	return attemptJSON{Record: export.NewRecord(a, h.slug(a.Tenant), h.door.PlaceOf(a.Address, a.Bits))}
 }
 
 // addressText is an address, or the network that its first bits stand for.
 func addressText(a netip.Addr, bits int) string { return export.Address(a, bits) }
 
 // slug names a tenant as people do.
-func (c *call) slug(id string) string {
-	if t := c.h.door.TenantByID(id); t != nil {
+func (h *Handler) slug(id string) string {
+	if t := h.door.TenantByID(id); t != nil {
 		return t.Slug
 	}
 	return id
@@ -95,7 +95,7 @@ func getAttempts(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return page(found, limit, c.showAttempt, func(a *gate.Attempt) cursor {
+	return page(found, limit, c.h.showAttempt, func(a *gate.Attempt) cursor {
 		return cursor{"attempts", a.FirstTime.UnixMicro(), a.Reference}
 	}), nil
 }
@@ -166,7 +166,12 @@ func getAttempt(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := c.showAttempt(&e.Attempt)
+	return c.h.showExplained(e), nil
+}
+
+// showExplained is an attempt with its explanation.
+func (h *Handler) showExplained(e *gate.Explanation) attemptJSON {
+	out := h.showAttempt(&e.Attempt)
 	out.Explanation = &explanationJSON{Hops: append([]gate.Hop{}, e.Attempt.Hops...), Steps: []stepJSON{}}
 	x := out.Explanation
 	if e.Check != nil {
@@ -186,5 +191,5 @@ func getAttempt(c *call) (any, error) {
 	for _, s := range e.Steps {
 		x.Steps = append(x.Steps, stepJSON(s))
 	}
-	return out, nil
+	return out
 }

@@ -40,7 +40,7 @@ func streamExport(c *call) error {
 	if err != nil {
 		return err
 	}
-	file := o.Format.FileName(c.slug(c.tenant), time.Now())
+	file := o.Format.FileName(c.h.slug(c.tenant), time.Now())
 	if c.Method == http.MethodHead {
 		if err := c.h.door.MayReadAttempts(c.actor, c.tenant); err != nil {
 			return err
@@ -104,7 +104,7 @@ func (c *call) exportOptions() (o export.Options, f gate.AttemptFilter, err erro
 		o.Language = language.MustParse(l.Lang)
 		o.Header = func(column string) string { return l.T(columnWords[column]) }
 	}
-	o.Slug = c.slug
+	o.Slug = c.h.slug
 	o.Place = func(a *gate.Attempt) gate.Place { return c.h.door.PlaceOf(a.Address, a.Bits) }
 	return o, f, q.err()
 }

@@ -138,7 +138,7 @@ func (s *stream) look(ctx context.Context, tail *gate.Tail) error {
 		s.event("gap", tail.At(), map[string]int64{"skipped": skipped})
 	}
 	for i := range grown {
-		s.event("attempt", grown[i].LastTime, s.c.showAttempt(&grown[i]))
+		s.event("attempt", grown[i].LastTime, s.c.h.showAttempt(&grown[i]))
 	}
 	return nil
 }

@@ -22,6 +22,10 @@ import (
 // return errors as they come from package gate. networkspage.go is an example
 // with everything.
 var consolePages = []consolePage{
+	{path: findPath, roles: readerRoles, get: findAttempt},
+	{path: allowPath, roles: ownerRoles, get: allowPage, post: allow},
+	{path: undoAllowPath, roles: ownerRoles, post: undoAllow},
+	{path: attemptPath, roles: readerRoles, get: attemptPage},
 	{path: "requests", nav: "nav.requests", roles: readerRoles, get: requestsPage},
 	{path: "requests/*/approve", roles: readerRoles, post: approvePage},
 	{path: "requests/*/decline", roles: readerRoles, post: declinePage},

@@ -21,6 +21,7 @@ type consoleView struct {
 	Me      string // login
 	Role    string // key of its word
 	Owner   bool   // may change things
+	Reader  bool   // may look at attempts
 	Banners []*banner
 	Done    string // what the form that led here has done; empty: nothing
 }
@@ -88,7 +89,7 @@ func (s *screen) frame(title string, pairs ...any) *consoleView {
 	}
 	v.Title = v.T(title, pairs...)
 	v.Here = s.here()
-	if slices.Contains(readerRoles, s.actor.Role) {
+	if v.Reader = slices.Contains(readerRoles, s.actor.Role); v.Reader {
 		for _, of := range banners {
 			v.Banners = append(v.Banners, of(s, v)...)
 		}

@@ -35,6 +35,7 @@ var (
 		"people": "o", "people/invite": "o", "people/*": "o", "sessions": "orm", "sessions/all": "orm", "sessions/*": "orm",
 		"tokens": "o", "tokens/new": "o", "tokens/*": "o", "audit": "or", "audit/verify": "or", "audit/download": "or",
 
+		"review/find": "or", "review/*": "or", "review/*/allow": "o", "review/*/undo": "o",
 		"requests": "or", "requests/*/approve": "or", "requests/*/decline": "or",
 		"networks": "or", "networks/add": "o", "networks/entries/*": "o", "networks/confirm": "o", "networks/undo": "o",
 		"networks/import": "o", "networks/export": "or", "networks/history": "or", "networks/compare": "or", "networks/restore": "o", "networks/review": "o",
@@ -195,7 +196,7 @@ func (s *apiSite) everything() map[string]string {
 		"X-Forwarded-For", apiOutside, "Sec-Fetch-Site", "same-origin"), 201, &asked)
 	return map[string]string{
 		"networks/entries": networks.Entries[0].ID, "networks/versions": fmt.Sprint(networks.Version), "networks/draft": admins[0].ID,
-		"attempts": refused.Reference, "requests": asked["id"].(string), "admins": admins[0].ID, "people": admins[0].ID,
+		"attempts": refused.Reference, "review": refused.Reference, "requests": asked["id"].(string), "admins": admins[0].ID, "people": admins[0].ID,
 		"sessions": sessions[0].ID, "tokens": token.ID,
 	}
 }

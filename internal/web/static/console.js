@@ -57,3 +57,13 @@ for (const clock of document.querySelectorAll("[data-until]")) {
   };
   tick();
 }
+
+// A button says what it would do with what is chosen.
+for (const button of document.querySelectorAll("button[data-say]")) {
+  const say = () => {
+    const chosen = button.form.querySelector(`[name="${button.dataset.say}"]:checked`);
+    if (chosen) button.textContent = chosen.dataset.says;
+  };
+  button.form.addEventListener("change", say);
+  say();
+}
