@@ -37,7 +37,9 @@ func (s *site) refused(address string, headers ...string) (reference string) {
 }
 
 // longSessions are such that moving the clock ends none.
-func longSessions(d *gate.Door) { d.Rules.SecondFactor, d.Rules.Idle = gate.SecondFactorOff, 12*time.Hour }
+func longSessions(d *gate.Door) {
+	d.Rules.SecondFactor, d.Rules.Idle = gate.SecondFactorOff, 12*time.Hour
+}
 
 func attemptURL(reference string) string { return Prefix + attemptLink(reference) }
 

@@ -16,7 +16,7 @@ type explainStep struct {
 // explainLine is a line of a step: what a visitor made up stands between our
 // own words, so that it cannot turn them around.
 type explainLine struct {
-	Class, Icon         string // of a verdict; empty: it is none
+	Class, Icon, Word   string // of a verdict; empty: it is none
 	Before, Text, After string
 }
 
@@ -76,7 +76,7 @@ func (v *consoleView) steps(e *gate.Explanation) []explainStep {
 	}
 	outcome := outcomeWords[a.Outcome]
 	return append(steps, explainStep{v.T("explain.step.result"), []explainLine{
-		{Class: outcome.Class, Icon: outcome.Icon, Before: v.T(outcome.Word), After: v.T(resultWords[a.Outcome])},
+		{Class: outcome.Class, Icon: outcome.Icon, Word: v.T(outcome.Word), After: v.T(resultWords[a.Outcome])},
 	}})
 }
 

@@ -18,6 +18,7 @@ type visitor struct {
 	secret          string // of the second factor
 	step            int64  // of the last one-time code
 	recovery        string // codes, the first is the next to use
+	shortly         bool   // lets somebody in for a minute only
 }
 
 func (v *visitor) signIn(password string) int {
