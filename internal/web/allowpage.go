@@ -46,7 +46,7 @@ type allowData struct {
 // allowChoice is a range that would let the address in.
 type allowChoice struct {
 	Value, Text, Effect string
-	Chosen              bool
+	Chosen, Alone       bool // Alone: it is the address and no more
 }
 
 // allowSpan is a time, and what the button says when it is chosen.
@@ -98,7 +98,7 @@ func (s *screen) allowData(f allowForm) (*allowData, error) {
 			text = c.Range.String()
 		}
 		value := c.Range.String()
-		d.Choices = append(d.Choices, allowChoice{value, text, d.effect(&c), value == d.Form.Range})
+		d.Choices = append(d.Choices, allowChoice{value, text, d.effect(&c), value == d.Form.Range, i == 0})
 	}
 	d.spans(s.visit.Decision.Now)
 	if d.Form.Range == otherRange && strings.TrimSpace(f.Other) != "" {

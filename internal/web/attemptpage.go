@@ -32,6 +32,7 @@ type attemptData struct {
 	*consoleView
 	Reference string
 	Outcome   stateWord
+	Reason    string // key of a few words
 	At        moment
 	Node      string
 	Repeated  string // how often it was; empty: once
@@ -72,7 +73,8 @@ func (s *screen) attempt(status int, reference string, wrong *allowGuard) error 
 	}
 	d := &attemptData{
 		consoleView: s.frame("attempt.title", "Ref", reference), Reference: reference, Outcome: outcomeWords[e.Attempt.Outcome],
-		Node: e.Attempt.Node, URL: Origin(s.Request) + Prefix + attemptLink(reference),
+		Reason: reasonWords[e.Attempt.Reason],
+		Node:   e.Attempt.Node, URL: Origin(s.Request) + Prefix + attemptLink(reference),
 	}
 	d.At = d.moment(e.Attempt.FirstTime)
 	if e.Attempt.Count > 1 {
