@@ -191,6 +191,7 @@ func (d *demo) config() string {
 	auto_https disable_redirects
 	grace_period 1s
 	storage file_system "DIR/caddy"
+	storage_clean_interval off
 	log default {
 		output stderr
 		format console

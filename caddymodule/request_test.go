@@ -118,7 +118,7 @@ func TestMethods(t *testing.T) {
 
 // secure is a site over TLS with a certificate of Caddy's own.
 func (w *world) secure(sites string) string {
-	text := strings.Replace(w.caddyfile(), "auto_https off", "auto_https disable_redirects\n\tskip_install_trust\n\thttps_port "+w.port, 1)
+	text := strings.Replace(w.caddyfile(), "auto_https off", "auto_https disable_redirects\n\tskip_install_trust\n\tstorage_clean_interval off\n\thttps_port "+w.port, 1)
 	text = strings.Replace(text, "protocols h1 h2 h2c", "protocols h1 h2 h3", 1)
 	return strings.Replace(text, "http://:"+w.port+" {", sites+" {\n\ttls internal", 1)
 }

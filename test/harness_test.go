@@ -133,6 +133,7 @@ const caddyfile = `{
 	auto_https disable_redirects
 	skip_install_trust
 	storage file_system %s
+	storage_clean_interval off
 	servers {
 		protocols h1 h2
 	}

@@ -79,6 +79,8 @@ const (
 	FieldAddress   Field = "address"
 	FieldLogin     Field = "login"
 	FieldReference Field = "reference"
+	FieldCountry   Field = "country" // of the address's place; known to summaries and lists, not to exports and tails
+	FieldASN       Field = "asn"     // as FieldCountry: the number of the network's owner, in digits
 )
 
 // GroupBy names what attempts are grouped by.
@@ -90,16 +92,23 @@ const (
 	GroupNetwork GroupBy = "network" // /24 of IPv4, /64 of IPv6
 	GroupAdmin   GroupBy = "admin"
 	GroupReason  GroupBy = "reason"
+	GroupCountry GroupBy = "country" // or region, approximately
+	GroupASN     GroupBy = "asn"     // who runs the network the address belongs to, approximately
 )
+
+// Groupings is the closed list of groupings.
+var Groupings = []GroupBy{GroupAddress, GroupNetwork, GroupAdmin, GroupReason, GroupCountry, GroupASN}
 
 // AttemptGroup is one group of attempts.
 type AttemptGroup struct {
-	Key       string // address, CIDR, admin's login (empty: none), or reason
-	Records   int64  // records in the group
-	Count     int64  // attempts they stand for
-	FirstTime time.Time
-	LastTime  time.Time
-	Reference string // of the newest record
+	Key        string // address, CIDR, admin's login, reason, country or ASN; empty: unknown, or nobody's login
+	Place      Place  // of the address or network; what is known of a country or ASN
+	Records    int64  // records in the group
+	Count      int64  // attempts they stand for
+	NotAllowed int64  // of these, those that were not let in or would not have been
+	FirstTime  time.Time
+	LastTime   time.Time
+	Reference  string // of the newest record
 }
 
 // AttemptSum is how many attempts had a stage and an outcome.

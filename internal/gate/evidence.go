@@ -39,7 +39,7 @@ type EvidenceStore interface {
 	Evidence(ctx context.Context, s EvidenceSpan, add func(Evidence)) error
 }
 
-// EvidenceSpan selects records by their last time.
+// EvidenceSpan selects records by their first time.
 type EvidenceSpan struct {
 	Tenant       string
 	Since, Until time.Time // not before; before

@@ -75,6 +75,7 @@ type Gate struct {
 	evidence *evidence
 	couriers couriers
 	pace     pace
+	history  *history
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -85,7 +86,7 @@ func New(ctx context.Context, o Options) (*Gate, error) {
 	if o.Node == "" {
 		return nil, errors.New("the node needs a name")
 	}
-	g := &Gate{store: o.Store, node: o.Node, now: o.Now, log: o.Log, snap: newSnapshot(), tokens: auth.NewCache(1 << 14), counts: newCounters(), evidence: newEvidence(), pace: usualPace}
+	g := &Gate{store: o.Store, node: o.Node, now: o.Now, log: o.Log, snap: newSnapshot(), tokens: auth.NewCache(1 << 14), counts: newCounters(), evidence: newEvidence(), pace: usualPace, history: newHistory()}
 	g.couriers.running = map[string]*courier{}
 	if g.now == nil {
 		g.now = time.Now
@@ -120,6 +121,9 @@ func (g *Gate) SetRetention(d time.Duration) {
 // Retention is how long attempts are kept.
 func (g *Gate) Retention() time.Duration { return time.Duration(g.retention.Load()) }
 
+// Oldest is the moment from which on attempts are kept.
+func (g *Gate) Oldest() time.Time { return g.now().Add(-g.Retention()) }
+
 // Node is the name of this process in records.
 func (g *Gate) Node() string { return g.node }
 
@@ -145,6 +149,7 @@ func (g *Gate) Start(ctx context.Context) error {
 func (g *Gate) Stop() {
 	g.endAll()
 	g.evidence.end()
+	g.history.end()
 	g.verified.end()
 	if g.stop != nil {
 		g.stop()

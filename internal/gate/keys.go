@@ -74,6 +74,7 @@ func (g *Gate) keepHouse(ctx context.Context) {
 const retentionBatch = 5000
 
 func (g *Gate) house(ctx context.Context) error {
+	g.history.forget(time.Now())
 	if err := g.rotateKeys(ctx); err != nil {
 		return err
 	}

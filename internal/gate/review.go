@@ -15,15 +15,10 @@ func (g *Gate) Attempts(ctx context.Context, by Actor, f AttemptFilter) ([]Attem
 	if err := g.readable(ctx, by, &f); err != nil {
 		return nil, err
 	}
-	return g.store.Attempts(ctx, f)
-}
-
-// GroupAttempts groups the attempts that a filter selects, largest count first.
-func (g *Gate) GroupAttempts(ctx context.Context, by Actor, f AttemptFilter, group GroupBy) ([]AttemptGroup, error) {
-	if err := g.readable(ctx, by, &f); err != nil {
-		return nil, err
+	if f.byPlace() {
+		return g.attemptsByPlace(ctx, f)
 	}
-	return g.store.GroupAttempts(ctx, f, group)
+	return g.store.Attempts(ctx, f)
 }
 
 // reviewable checks the actor, and turns logins in the filter into what is

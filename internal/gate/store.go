@@ -154,6 +154,7 @@ type Store interface {
 	TokenStore
 	AttemptStore
 	EvidenceStore
+	HistoryStore
 	AskStore
 	NodeStore
 	DeliveryStore

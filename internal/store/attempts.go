@@ -26,7 +26,7 @@ func (s *Store) PutAttempts(ctx context.Context, boot gate.Ledger, batch []gate.
 func putAttempts(ctx context.Context, tx querier, batch []gate.Attempt) error {
 	upsert := bulk{
 		head: `
-			INSERT INTO attempts (reference, tenant, host, address, bits, net, peer, hops, stage, outcome, reason, admin, login_hash,
+			INSERT INTO attempts (reference, tenant, host, address, bits, peer, hops, stage, outcome, reason, admin, login_hash,
 				session, method, path, user_agent, list_version, count, first_time, last_time, node, boot, ends, pos) VALUES`,
 		tail: `
 			ON CONFLICT (reference, first_time) DO UPDATE SET
@@ -35,14 +35,18 @@ func putAttempts(ctx context.Context, tx querier, batch []gate.Attempt) error {
 				pos = 0
 			WHERE attempts.count < excluded.count OR attempts.last_time < excluded.last_time`,
 	}
-	return execAll(ctx, tx, upsert, distinct(batch), func(a *gate.Attempt) []any {
+	err := execAll(ctx, tx, upsert, distinct(batch), func(a *gate.Attempt) []any {
 		return []any{
-			a.Reference, a.Tenant, a.Host, addrBytes(a.Address), a.Bits, netBytes(a.Address, a.Bits), addrBytes(a.Peer), jsonOf(a.Hops),
+			a.Reference, a.Tenant, a.Host, addrBytes(a.Address), a.Bits, addrBytes(a.Peer), jsonOf(a.Hops),
 			string(a.Stage), string(a.Outcome), string(a.Reason), a.Admin, a.LoginHash,
 			a.Session, a.Method, a.Path, a.UserAgent, a.ListVersion, a.Count, micro(a.FirstTime), micro(a.LastTime), a.Node, a.Boot,
 			max(micro(a.Ends), micro(a.FirstTime)), 0,
 		}
 	})
+	if err != nil {
+		return err
+	}
+	return markHours(ctx, tx, hoursOf(batch))
 }
 
 // distinct sorts records by reference, the order in which everybody locks them,
@@ -52,19 +56,6 @@ func distinct(batch []gate.Attempt) []gate.Attempt {
 		return cmp.Or(cmp.Compare(a.Reference, b.Reference), a.FirstTime.Compare(b.FirstTime), cmp.Compare(b.Count, a.Count), b.LastTime.Compare(a.LastTime))
 	})
 	return slices.CompactFunc(batch, func(a, b gate.Attempt) bool { return a.Reference == b.Reference && a.FirstTime.Equal(b.FirstTime) })
-}
-
-// netBytes is the network that a record is grouped in, gate.NetworkOf its
-// address or the wider one that it stands for: its length, then its address.
-func netBytes(a netip.Addr, bits int) []byte {
-	if !a.IsValid() {
-		return nil
-	}
-	net := gate.NetworkOf(a.Unmap())
-	if bits < net.Bits() {
-		net = netip.PrefixFrom(a.Unmap(), bits).Masked()
-	}
-	return append([]byte{byte(net.Bits())}, net.Addr().AsSlice()...)
 }
 
 const attemptColumns = `a.reference, a.tenant, a.host, a.address, a.bits, a.peer, a.hops, a.stage, a.outcome, a.reason, a.admin,
@@ -145,8 +136,9 @@ func (s *Store) Attempt(ctx context.Context, tenant, reference string) (*gate.At
 	return &a, nil
 }
 
-// groupings say what records are grouped by: two columns, the second for the
-// length of a network, and what becomes the key of a group.
+// groupings say what records can be grouped by here: two columns, the second for
+// the length of a network, and what becomes the key of a group. What goes over
+// many records is grouped in memory, by package gate.
 var groupings = map[gate.GroupBy]struct {
 	columns string
 	key     func(column []byte, bits int, login string) string
@@ -154,18 +146,8 @@ var groupings = map[gate.GroupBy]struct {
 	gate.GroupAddress: {`a.address AS part, a.bits AS length`, func(address []byte, bits int, _ string) string {
 		return networkText(address, bits)
 	}},
-	gate.GroupNetwork: {`a.net AS part, CAST(0 AS BIGINT) AS length`, func(net []byte, _ int, _ string) string {
-		if net == nil {
-			return ""
-		}
-		a, _ := netip.AddrFromSlice(net[1:])
-		return netip.PrefixFrom(a, int(net[0])).String()
-	}},
 	gate.GroupAdmin: {`a.admin AS part, CAST(0 AS BIGINT) AS length`, func(id []byte, _ int, login string) string {
 		return cmp.Or(login, string(id)) // an admin that is gone has no login any more
-	}},
-	gate.GroupReason: {`a.reason AS part, CAST(0 AS BIGINT) AS length`, func(reason []byte, _ int, _ string) string {
-		return string(reason)
 	}},
 }
 
@@ -224,7 +206,7 @@ func (s *Store) SignIns(ctx context.Context, tenant string, since time.Time) ([]
 	}, `
 		SELECT address, CAST(SUM(count) AS BIGINT), MAX(last_time) AS last
 		FROM attempts
-		WHERE tenant = $1 AND `+isSignIn+` AND last_time >= $2 AND address IS NOT NULL
+		WHERE tenant = $1 AND `+isSignIn+` AND first_time >= $2 AND address IS NOT NULL
 		GROUP BY address ORDER BY last DESC, address`, tenant, micro(since))
 }
 

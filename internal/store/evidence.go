@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
-// evidenceColumns are what evidence is made of: attempts_last_time and
-// attempts_sign_ins have all of them, so that no record itself is read.
+// evidenceKind and what is selected with it are in the indexes attempts_tenant
+// and attempts_sign_ins, so that no record itself is read.
 const (
 	isSignIn = `stage = 'sign_in' AND outcome IN ('allowed', 'would_block')`
 
@@ -19,7 +19,7 @@ const (
 
 // evidence selects the records of a span.
 func (w *where) evidence(s gate.EvidenceSpan) {
-	w.and(`tenant = ` + w.arg(s.Tenant) + ` AND last_time >= ` + w.arg(micro(s.Since)) + ` AND last_time < ` + w.arg(micro(s.Until)) + ` AND address IS NOT NULL`)
+	w.and(`tenant = ` + w.arg(s.Tenant) + ` AND first_time >= ` + w.arg(micro(s.Since)) + ` AND first_time < ` + w.arg(micro(s.Until)) + ` AND address IS NOT NULL`)
 	if s.SignIns {
 		w.and(isSignIn)
 		return

@@ -16,7 +16,7 @@ func (s *Store) UsedAddresses(ctx context.Context, tenant string, since, now tim
 		return u, err
 	}, `
 		SELECT admin, address FROM attempts
-		WHERE tenant = $1 AND stage = 'sign_in' AND outcome IN ('allowed', 'would_block') AND last_time >= $2
+		WHERE tenant = $1 AND stage = 'sign_in' AND outcome IN ('allowed', 'would_block') AND first_time >= $2
 			AND reason IN ('network', 'dry_run', 'gate_off') AND address IS NOT NULL
 		UNION
 		SELECT admin, last_address FROM sessions WHERE tenant = $1 AND ended = 0 AND expires > $3 AND last_address IS NOT NULL`,

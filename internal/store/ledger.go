@@ -79,6 +79,7 @@ func (s *Store) Ledgers(ctx context.Context) ([]gate.Ledger, error) {
 // throttle does not need any more.
 func (s *Store) DeleteAttempts(ctx context.Context, before time.Time, limit int) (deleted int64, err error) {
 	type gone struct {
+		hour  hourOf
 		boot  string
 		count int64
 		leaver
@@ -89,23 +90,30 @@ func (s *Store) DeleteAttempts(ctx context.Context, before time.Time, limit int)
 		// has found may have grown before it is locked, so the outer one looks
 		// again.
 		list, err := collect(ctx, tx, func(row scanner) (g gone, err error) {
-			err = row.Scan(&g.boot, &g.count, &g.tenant, &g.ends, &g.pos)
+			var first time.Time
+			err = row.Scan(&g.hour.tenant, timeColumn{&first}, &g.boot, &g.count, &g.ends, &g.pos)
+			g.hour.hour, g.leaver.tenant = gate.HourOf(first), g.hour.tenant
 			return g, err
 		}, `
 			DELETE FROM attempts WHERE last_time < $1 AND (reference, first_time) IN (
 				SELECT reference, first_time FROM attempts WHERE first_time < $1 AND last_time < $1 ORDER BY first_time, reference LIMIT $2)
-			RETURNING boot, count, tenant, ends, pos`, micro(before), orAll(limit))
+			RETURNING tenant, first_time, boot, count, ends, pos`, micro(before), orAll(limit))
 		if err != nil {
 			return err
 		}
 		deleted = int64(len(list))
-		counts := map[string]int64{}
-		leavers := make([]leaver, len(list))
+		counts, hours, leavers := map[string]int64{}, make([]hourOf, len(list)), make([]leaver, len(list))
 		for i, g := range list {
 			counts[g.boot] += g.count
-			leavers[i] = g.leaver
+			hours[i], leavers[i] = g.hour, g.leaver
 		}
 		if err := noteDropped(ctx, tx, leavers); err != nil {
+			return err
+		}
+		if err := markHours(ctx, tx, hours); err != nil {
+			return err
+		}
+		if err := dropHours(ctx, tx, gate.HourOf(before)); err != nil {
 			return err
 		}
 		for _, boot := range slices.Sorted(maps.Keys(counts)) {

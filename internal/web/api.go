@@ -39,6 +39,7 @@ var routes = []route{
 	{"networks/versions/*/restore", methods{"POST": {do: postRestore}}},
 	{"networks/versions/*", methods{"GET": {do: getVersion, params: []string{"against"}}}},
 	{"attempts", methods{"GET": {do: getAttempts, params: attemptParams}}},
+	{"attempts/summary", methods{"GET": {do: getSummary, params: summaryParams}}},
 	{"attempts/stream", methods{"GET": {stream: streamAttempts, params: tailParams}}},
 	{"attempts/export", methods{"GET": {stream: streamExport, params: exportParams}}},
 	{"attempts/*", methods{"GET": {do: getAttempt}}},

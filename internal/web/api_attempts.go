@@ -4,7 +4,6 @@ import (
 	"net/netip"
 
 	"github.com/sallyport-gate/sallyport/auth"
-	"github.com/sallyport-gate/sallyport/cidr"
 	"github.com/sallyport-gate/sallyport/internal/export"
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -98,63 +97,6 @@ func getAttempts(c *call) (any, error) {
 	return page(found, limit, c.h.showAttempt, func(a *gate.Attempt) cursor {
 		return cursor{"attempts", a.FirstTime.UnixMicro(), a.Reference}
 	}), nil
-}
-
-// groupJSON is attempts taken together.
-type groupJSON struct {
-	Key *string `json:"key"` // null: the address is unknown, or it was nobody's login
-	placeJSON
-	Records   int64     `json:"records"`
-	Count     int64     `json:"count"`
-	FirstTime timestamp `json:"first_time"`
-	LastTime  timestamp `json:"last_time"`
-	Reference string    `json:"reference"` // of the newest record
-}
-
-// groupsJSON is the largest groups. They have no pages: their order changes
-// with every attempt.
-type groupsJSON struct {
-	Items     []groupJSON `json:"items"`
-	Truncated bool        `json:"truncated"` // there are smaller ones
-}
-
-func getAttemptGroups(c *call, f gate.AttemptFilter) (any, error) {
-	q, by := &c.query, c.query.values["group_by"]
-	oneOf(q, "group_by", by, groupings)
-	if _, ok := q.values["cursor"]; ok {
-		q.note("cursor", "not_allowed", "groups have no pages: ask for more with limit, or filter")
-	}
-	limit := q.limit()
-	if err := q.err(); err != nil {
-		return nil, err
-	}
-	f.Limit = limit + 1
-	found, err := c.h.door.GroupAttempts(c.Context(), c.actor, f, gate.GroupBy(by))
-	if err != nil {
-		return nil, err
-	}
-	out := groupsJSON{Items: []groupJSON{}, Truncated: len(found) > limit}
-	for _, g := range found[:min(len(found), limit)] {
-		place := c.placeOf(gate.GroupBy(by), g.Key)
-		out.Items = append(out.Items, groupJSON{
-			present(g.Key), placeJSON{present(place.Country), export.NetworkOf(place)},
-			g.Records, g.Count, timestamp(g.FirstTime), timestamp(g.LastTime), g.Reference,
-		})
-	}
-	return out, nil
-}
-
-// placeOf is the place of a group that is an address or a network.
-func (c *call) placeOf(by gate.GroupBy, key string) gate.Place {
-	if by != gate.GroupAddress && by != gate.GroupNetwork {
-		return gate.Place{}
-	}
-	r, _, err := cidr.Parse(key)
-	if err != nil { // unknown, or everybody's
-		return gate.Place{}
-	}
-	p := r.Prefixes()[0]
-	return c.h.door.PlaceOf(p.Addr(), p.Bits())
 }
 
 func getAttempt(c *call) (any, error) {

@@ -202,7 +202,7 @@ func TestAPIAttemptFilters(t *testing.T) {
 	s.T = t
 	groups := []struct{ query, want string }{
 		{"group_by=reason", "outside_networks 4 1003, bad_credentials 1 3, account_unknown 1 1, address_unknown 1 1, session_idle 1 1"},
-		{"group_by=address&reason=outside_networks", "198.51.100.0/24 1 1000, 2001:db8::1 1 1, 198.51.100.1 1 1, 198.51.100.200 1 1"},
+		{"group_by=address&reason=outside_networks", "198.51.100.0/24 1 1000, 198.51.100.1 1 1, 198.51.100.200 1 1, 2001:db8::1 1 1"},
 		{"group_by=network&not.outcome=refused", "198.51.100.0/24 3 1002, <nil> 1 1, 2001:db8::/64 1 1"},
 		{"group_by=admin&outcome=refused", "member 2 4, <nil> 1 1"},
 		{"group_by=reason&limit=1", "outside_networks 4 1003 …"},

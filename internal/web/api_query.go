@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,10 +32,8 @@ var pageParams = []string{"limit", "cursor"}
 // as "not." and its name.
 var filterFields = []gate.Field{
 	gate.FieldOutcome, gate.FieldReason, gate.FieldStage, gate.FieldAddress, gate.FieldLogin, gate.FieldReference,
+	gate.FieldCountry, gate.FieldASN,
 }
-
-// groupings is the closed list of what attempts are grouped by.
-var groupings = []gate.GroupBy{gate.GroupAddress, gate.GroupNetwork, gate.GroupAdmin, gate.GroupReason}
 
 var attemptParams = func() []string {
 	params := append([]string{"since", "until", "group_by"}, pageParams...)
@@ -210,9 +209,22 @@ func (q *query) condition(field gate.Field, name, value string) gate.Condition {
 		c.Value = canonical
 	case gate.FieldAddress:
 		c.Value, c.Range = "", q.prefix(name, value)
+	case gate.FieldCountry:
+		if c.Value = strings.ToUpper(value); !twoLetters.MatchString(c.Value) {
+			q.note(name, "invalid", "write a code of two letters, like SG")
+		}
+	case gate.FieldASN:
+		n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToUpper(value), "AS"), 10, 32)
+		if err != nil || n == 0 {
+			q.note(name, "invalid", "write the number of a network, like AS64500")
+		}
+		c.Value = strconv.FormatUint(n, 10)
 	}
 	return c
 }
+
+// twoLetters is how countries and regions are named.
+var twoLetters = regexp.MustCompile(`^[A-Z]{2}$`)
 
 // prefix reads an address or a CIDR.
 func (q *query) prefix(name, value string) netip.Prefix {

@@ -23,9 +23,10 @@ const (
 	tailAway    = 30 * time.Second // for a store that does not answer
 )
 
-// tailParams are the filters of a list; what a tail shows is always now.
+// tailParams are the filters of a list but for places, which no record has; what
+// a tail shows is always now.
 var tailParams = slices.DeleteFunc(slices.Clone(attemptParams), func(name string) bool {
-	return slices.Contains([]string{"since", "until", "group_by", "limit", "cursor"}, name)
+	return slices.Contains([]string{"since", "until", "group_by", "limit", "cursor", "country", "not.country", "asn", "not.asn"}, name)
 })
 
 // streamAttempts sends attempts as server-sent events (WHATWG HTML, 9.2):

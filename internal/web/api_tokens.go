@@ -43,11 +43,12 @@ var tokenScopes = map[string]gate.Scope{
 	"POST networks/entries":     gate.ScopeNetworksWrite,
 	"DELETE networks/entries/*": gate.ScopeNetworksWrite,
 
-	"GET attempts":        gate.ScopeAttemptsRead,
-	"GET attempts/*":      gate.ScopeAttemptsRead,
-	"GET attempts/export": gate.ScopeAttemptsRead,
-	"GET attempts/stream": gate.ScopeAttemptsRead,
-	"GET changes":         gate.ScopeAttemptsRead,
+	"GET attempts":         gate.ScopeAttemptsRead,
+	"GET attempts/*":       gate.ScopeAttemptsRead,
+	"GET attempts/summary": gate.ScopeAttemptsRead,
+	"GET attempts/export":  gate.ScopeAttemptsRead,
+	"GET attempts/stream":  gate.ScopeAttemptsRead,
+	"GET changes":          gate.ScopeAttemptsRead,
 
 	"GET admins":        gate.ScopeAdminsWrite,
 	"POST admins":       gate.ScopeAdminsWrite,

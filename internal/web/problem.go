@@ -183,6 +183,7 @@ var sentinels = []struct {
 	{gate.ErrAskNotNeeded, requestNotNeeded, "no request is needed: sign in"},
 	{gate.ErrAnswered, requestAnswered, "it was answered already, or nobody answered within a day"},
 	{gate.ErrStepUp, stepUp, `send {"code": …} or, without a second factor, {"password": …} to ` + apiPrefix + `me/proof, then repeat the call with the new cookie`},
+	{gate.ErrTooMany, malformed, "to filter by country or asn, ask for a shorter span with since and until"},
 	{gate.ErrSecondFactorExists, hasSecondFactor, "an owner has to reset it first"},
 }
 

@@ -21,7 +21,7 @@ var (
 		"POST networks/import": "o", "GET networks/export": "or",
 		"GET networks/versions": "or", "GET networks/versions/*": "or", "POST networks/versions/*/restore": "o",
 
-		"GET attempts": "or", "GET attempts/*": "or", "GET attempts/stream": "or", "GET attempts/export": "or",
+		"GET attempts": "or", "GET attempts/summary": "or", "GET attempts/*": "or", "GET attempts/stream": "or", "GET attempts/export": "or",
 		"GET requests": "or", "POST requests": "orm", "GET requests/*": "or", "POST requests/*/approve": "or", "POST requests/*/decline": "or",
 
 		"GET admins": "o", "POST admins": "o", "GET admins/*": "o", "PATCH admins/*": "o", "DELETE admins/*": "o",

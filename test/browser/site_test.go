@@ -25,6 +25,7 @@ const siteCaddyfile = `{
 	auto_https disable_redirects
 	grace_period 1s
 	storage file_system "DIR/caddy"
+	storage_clean_interval off
 	sallyport {
 		store "STORE"
 		trusted_proxies static 127.0.0.1

@@ -232,7 +232,6 @@ CREATE TABLE attempts (
 	host         TEXT   NOT NULL,
 	address      BYTEA,
 	bits         BIGINT NOT NULL,
-	net          BYTEA,           -- length of a /24 or /64 or wider, then its bytes
 	peer         BYTEA,
 	hops         TEXT   NOT NULL, -- JSON
 	stage        TEXT   NOT NULL,
@@ -256,14 +255,23 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_ends ON attempts (ends, reference) WHERE pos = 0;
 CREATE INDEX attempts_pos ON attempts (pos, tenant) WHERE pos > 0;
-CREATE INDEX attempts_tenant ON attempts (tenant, first_time, reference);
+-- Wide enough for a month to be summed up without reading the records.
+CREATE INDEX attempts_tenant ON attempts (tenant, first_time, reference, last_time, stage, outcome, reason, admin, login_hash, address, bits, count);
 CREATE INDEX attempts_first_time ON attempts (first_time, reference);
--- Wide enough for evidence to be summed up without reading the records.
-CREATE INDEX attempts_last_time ON attempts (tenant, last_time, stage, outcome, reason, admin, address, bits, count);
+CREATE INDEX attempts_last_time ON attempts (tenant, last_time, reference);
 CREATE INDEX attempts_address ON attempts (tenant, address);
 CREATE INDEX attempts_boot ON attempts (boot, count);
-CREATE INDEX attempts_sign_ins ON attempts (tenant, last_time, stage, outcome, reason, admin, address, bits, count)
+CREATE INDEX attempts_sign_ins ON attempts (tenant, first_time, stage, outcome, reason, admin, address, bits, count, last_time)
 	WHERE stage = 'sign_in' AND outcome IN ('allowed', 'would_block');
+
+-- What the records of an hour, by their first time, were changed by last: nodes
+-- that hold an hour in memory see by it whether they have to read it anew.
+CREATE TABLE attempt_hours (
+	tenant TEXT   NOT NULL,
+	hour   BIGINT NOT NULL, -- hours since 1970
+	mark   TEXT   NOT NULL, -- another with every change
+	PRIMARY KEY (tenant, hour)
+);
 
 -- What visitors who were kept out ask for. Spans are µs, 0 is for good.
 CREATE TABLE access_requests (
