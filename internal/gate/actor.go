@@ -25,6 +25,9 @@ type Actor struct {
 	Operator, Emergency, OwnNetworks bool
 	// Stale: who is signed in has not proved for long who that is, see [ErrStepUp].
 	Stale bool
+	// Visiting: somebody who runs the gateway looks at another tenant. The store
+	// takes no change from it.
+	Visiting bool
 }
 
 // ActorKind says what sort of actor asks.

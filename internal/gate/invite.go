@@ -22,6 +22,11 @@ func (g *Gate) Invite(ctx context.Context, by Actor, tenant string, n NewAdmin) 
 	if err := checkAdmin(n); err != nil {
 		return nil, "", err
 	}
+	return g.invite(ctx, by, tenant, n)
+}
+
+// invite is Invite for who may, and what is right.
+func (g *Gate) invite(ctx context.Context, by Actor, tenant string, n NewAdmin) (*Admin, string, error) {
 	a := Admin{
 		ID: NewID(), Tenant: tenant, Login: n.Login, Name: strings.TrimSpace(n.Name), Role: n.Role,
 		Exempt: n.Exempt, Created: micros(g.now()),

@@ -80,7 +80,7 @@ func (g *Gate) firstPassword(ctx context.Context, given string) (password, encod
 
 // Admins lists a tenant's people.
 func (g *Gate) Admins(ctx context.Context, by Actor, tenant string) ([]Admin, error) {
-	if err := by.may(tenant, RoleOwner); err != nil {
+	if err := by.mayRead(tenant, RoleOwner); err != nil {
 		return nil, err
 	}
 	return g.store.Admins(ctx, tenant)

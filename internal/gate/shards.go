@@ -48,6 +48,16 @@ func (s *shards[V]) change(key string, edit func(map[string]V)) {
 	p.Store(&next)
 }
 
+// len returns how many entries there are.
+func (s *shards[V]) len() (n int) {
+	for i := range s.maps {
+		if m := s.maps[i].Load(); m != nil {
+			n += len(*m)
+		}
+	}
+	return n
+}
+
 // all calls f for every entry, in no order.
 func (s *shards[V]) all(f func(key string, v V)) {
 	for i := range s.maps {

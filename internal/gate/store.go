@@ -158,6 +158,7 @@ type Store interface {
 	AskStore
 	NodeStore
 	DeliveryStore
+	OperatorStore
 	Close() error
 }
 

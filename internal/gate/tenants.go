@@ -16,12 +16,26 @@ type TenantPatch struct {
 }
 
 // AddTenant adds a tenant. Its list is empty; enforced, it admits nobody until
-// the first network is added. Only commands add tenants.
+// the first network is added. Commands and owners of the operator's tenant do so.
 func (g *Gate) AddTenant(ctx context.Context, by Actor, t Tenant) (*Tenant, error) {
-	if by.Kind != ActorCommand {
-		return nil, ErrForbidden
+	if err := g.manages(by); err != nil {
+		return nil, err
 	}
 	bad := &InvalidError{}
+	g.checkNewTenant(&t, bad)
+	if err := bad.orNil(); err != nil {
+		return nil, err
+	}
+	t.ID, t.Version, t.Revision, t.Created = NewID(), 1, 1, micros(g.now())
+	if err := g.store.AddTenant(ctx, Record{Actor: by.abroad(), Action: "tenant.add", At: g.now(), Detail: difference{After: t.detail()}}, t); err != nil {
+		return nil, err
+	}
+	return &t, g.applied(ctx)
+}
+
+// checkNewTenant checks a tenant that is to be added, and sets what it does not
+// say.
+func (g *Gate) checkNewTenant(t *Tenant, bad *InvalidError) {
 	if err := ValidSlug(t.Slug); err != nil {
 		bad.add("slug", "invalid", "%s", err)
 	}
@@ -31,15 +45,20 @@ func (g *Gate) AddTenant(ctx context.Context, by Actor, t Tenant) (*Tenant, erro
 	if t.Mode == "" {
 		t.Mode = ModeOff
 	}
-	checkTenant(&t, bad)
-	if err := bad.orNil(); err != nil {
-		return nil, err
+	checkTenant(t, bad)
+}
+
+// checkTaken looks for what another tenant is known to have, so that the field
+// can be named; the store has the last word.
+func (g *Gate) checkTaken(t *Tenant, bad *InvalidError) {
+	if other := g.snap.bySlug(t.Slug); other != nil && other.ID != t.ID {
+		bad.add("slug", "taken", "there is a tenant %q already", t.Slug)
 	}
-	t.ID, t.Version, t.Revision, t.Created = NewID(), 1, 1, micros(g.now())
-	if err := g.store.AddTenant(ctx, Record{Actor: by, Action: "tenant.add", At: g.now(), Detail: difference{After: t.detail()}}, t); err != nil {
-		return nil, err
+	for _, host := range t.Hosts {
+		if id, ok := g.snap.hosts.get(host); ok && id != t.ID {
+			bad.add("hosts", "taken", "another tenant has the host %s", host)
+		}
 	}
-	return &t, g.applied(ctx)
 }
 
 // checkTenant checks what can be changed of a tenant, and makes its hosts
@@ -68,9 +87,12 @@ func checkTenant(t *Tenant, bad *InvalidError) {
 }
 
 // SetTenant changes name and hosts, and the mode by the way of every edit of a
-// list: with its guards.
+// list: with its guards, and by command only.
 func (g *Gate) SetTenant(ctx context.Context, by Actor, slug string, p TenantPatch) (*Tenant, error) {
-	if by.Kind != ActorCommand {
+	if err := g.manages(by); err != nil {
+		return nil, err
+	}
+	if p.Mode != nil && by.Kind != ActorCommand {
 		return nil, ErrForbidden
 	}
 	t, err := g.Tenant(ctx, slug)
@@ -87,6 +109,9 @@ func (g *Gate) SetTenant(ctx context.Context, by Actor, slug string, p TenantPat
 	if p.Mode != nil && !slices.Contains(Modes, *p.Mode) {
 		bad.add("mode", "unknown", "%q is no mode: write off, dry_run or enforced", *p.Mode)
 	}
+	if by.Kind != ActorCommand {
+		g.checkTaken(t, bad)
+	}
 	if err := bad.orNil(); err != nil {
 		return nil, err
 	}
@@ -100,7 +125,7 @@ func (g *Gate) SetTenant(ctx context.Context, by Actor, slug string, p TenantPat
 	if p.Name == nil && p.Hosts == nil {
 		return t, nil
 	}
-	if err := g.store.SetTenant(ctx, Record{Actor: by, Action: "tenant.set", At: g.now(), Detail: difference{Before: before, After: t.detail()}}, *t); err != nil {
+	if err := g.store.SetTenant(ctx, Record{Actor: by.abroad(), Action: "tenant.set", At: g.now(), Detail: difference{Before: before, After: t.detail()}}, *t); err != nil {
 		return nil, err
 	}
 	return t, g.applied(ctx)

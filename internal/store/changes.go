@@ -23,6 +23,9 @@ const verifyBatch = 1000
 // after it: all writers meet at the counter, and one that held it while it
 // waited for something else could wait for ever.
 func addChange(ctx context.Context, tx querier, rec gate.Record, c gate.Change) error {
+	if rec.Actor.Visiting && c.Kind != gate.ChangeAccess {
+		return gate.ErrForbidden
+	}
 	c.ID, c.Action, c.At = gate.NewID(), rec.Action, timeOf(micro(rec.At))
 	c.Actor, c.ActorID, c.Address = cleanText(rec.Actor.Name()), rec.Actor.Admin, rec.Actor.Address.Unmap()
 	if rec.Detail != nil {

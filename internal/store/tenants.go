@@ -98,13 +98,17 @@ func only(id, column string, args ...any) (condition string, all []any) {
 	return fmt.Sprintf(" AND %s = $%d", column, len(args)+1), append(args, id)
 }
 
+const tenantColumns = `id, slug, name, mode, version, revision, epoch, created`
+
+func scanTenant(row scanner) (t gate.Tenant, err error) {
+	err = row.Scan(&t.ID, &t.Slug, &t.Name, &t.Mode, &t.Version, &t.Revision, &t.Epoch, timeColumn{&t.Created})
+	return t, err
+}
+
 // findTenants reads one tenant, or all when id is empty.
 func findTenants(ctx context.Context, tx querier, id string) ([]gate.Tenant, error) {
 	condition, args := only(id, "id")
-	list, err := collect(ctx, tx, func(row scanner) (t gate.Tenant, err error) {
-		err = row.Scan(&t.ID, &t.Slug, &t.Name, &t.Mode, &t.Version, &t.Revision, &t.Epoch, timeColumn{&t.Created})
-		return t, err
-	}, `SELECT id, slug, name, mode, version, revision, epoch, created FROM tenants WHERE TRUE`+condition+` ORDER BY slug`, args...)
+	list, err := collect(ctx, tx, scanTenant, `SELECT `+tenantColumns+` FROM tenants WHERE TRUE`+condition+` ORDER BY slug`, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -159,15 +159,22 @@ func (s *apiSite) do(as, method, path, body string, headers ...string) answer {
 	return s.send(as, method, apiPrefix+path, body, headers...)
 }
 
+// hostOf is the site that somebody belongs to.
+func hostOf(as string) string {
+	switch {
+	case as == "stranger":
+		return "globex.example"
+	case strings.HasPrefix(as, "operator-"):
+		return "operator.example"
+	}
+	return "acme.example"
+}
+
 // send is do for every path. It follows nothing.
 func (s *apiSite) send(as, method, path, body string, headers ...string) answer {
 	s.Helper()
-	host := "acme.example"
-	if as == "stranger" {
-		host = "globex.example"
-	}
 	r := must(http.NewRequestWithContext(s.ctx, method, s.server.URL+path, strings.NewReader(body)))
-	r.Host = host
+	r.Host = hostOf(as)
 	r.Header.Set("X-Forwarded-For", apiInside)
 	if as != "" {
 		r.AddCookie(&http.Cookie{Name: auth.SessionCookie, Value: s.tokens[as]})

@@ -25,6 +25,7 @@ var actionKeys = map[string]bool{
 	"action.tenant.remove":     true,
 	"action.emergency.open":    true,
 	"action.emergency.end":     true,
+	"action.operator.visit":    true,
 	"action.request.add":       true,
 	"action.request.approve":   true,
 	"action.request.decline":   true,
@@ -69,5 +70,6 @@ var fieldWords = map[string]string{
 	"base":                 "audit.field.base",
 	"mode_before":          "audit.field.mode_before",
 	"change":               "audit.field.change",
+	"page":                 "audit.field.page",
 	"why":                  "audit.field.reason",
 }

@@ -15,6 +15,8 @@ type banner struct {
 	Left    int64  // seconds to count down; 0: none
 	Also    string // what is said besides
 	Buttons []bannerButton
+	URL     string // leads on; empty: nowhere
+	More    string // the words of that link
 }
 
 // bannerButton is a form of one button, which sends one field.
@@ -26,7 +28,7 @@ type bannerButton struct {
 // banners make the notices, the gravest first. They say what the node knows by
 // itself: the frame of a page must not wait for the store. Only who may read the
 // list sees them.
-var banners = []func(*screen, *consoleView) []*banner{pendingBanner, storeAwayBanner, emergencyBanner, offBanner}
+var banners = []func(*screen, *consoleView) []*banner{visitBanner, pendingBanner, storeAwayBanner, emergencyBanner, offBanner}
 
 // storeAwayBanner says that nothing can be changed for the time being.
 func storeAwayBanner(s *screen, v *consoleView) []*banner {

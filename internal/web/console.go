@@ -26,36 +26,36 @@ var consolePages = []consolePage{
 	{path: allowPath, roles: ownerRoles, get: allowPage, post: allow},
 	{path: undoAllowPath, roles: ownerRoles, post: undoAllow},
 	{path: attemptPath, roles: readerRoles, get: attemptPage},
-	{path: "requests", nav: "nav.requests", roles: readerRoles, get: requestsPage},
+	{path: "requests", nav: "nav.requests", roles: readerRoles, get: requestsPage, visit: true},
 	{path: "requests/*/approve", roles: readerRoles, post: approvePage},
 	{path: "requests/*/decline", roles: readerRoles, post: declinePage},
-	{path: networksPath, nav: "nav.networks", roles: readerRoles, get: networksPage, post: editNetworks},
+	{path: networksPath, nav: "nav.networks", roles: readerRoles, get: networksPage, post: editNetworks, visit: true},
 	{path: networksPath + "/add", roles: ownerRoles, get: addNetworkPage, post: addNetwork},
 	{path: networksPath + "/entries/*", roles: ownerRoles, get: networkPage, post: setNetwork},
 	{path: confirmPath, roles: ownerRoles, post: confirmChange},
 	{path: undoPath, roles: ownerRoles, post: undoChange},
-	{path: historyPath, roles: readerRoles, get: history},
-	{path: comparePath, roles: readerRoles, get: compareVersions},
+	{path: historyPath, roles: readerRoles, get: history, visit: true},
+	{path: comparePath, roles: readerRoles, get: compareVersions, visit: true},
 	{path: restorePath, roles: ownerRoles, get: restoreQuestion, post: restoreVersion},
 	{path: mendPath, roles: ownerRoles, post: mend},
 	{path: suggestPath, roles: ownerRoles, get: suggestPage, post: takeSuggestion},
 	{path: reviewPath, roles: ownerRoles, get: reviewPage, post: applyReview},
 	{path: importPath, roles: ownerRoles, get: importPage, post: importNetworks},
-	{path: exportPath, roles: readerRoles, get: exportPage},
+	{path: exportPath, roles: readerRoles, get: exportPage, visit: true},
 	{path: draftPath, roles: ownerRoles, get: draftPage, post: revertInDraft},
 	{path: draftPath + "/*", roles: readerRoles, get: othersDraftPage},
 	{path: discardPath, roles: ownerRoles, get: discardQuestion, post: discardDraft},
 	{path: conflictPath, roles: ownerRoles, get: conflictPage, post: settleConflict},
-	{path: peoplePath, nav: "nav.people", roles: ownerRoles, get: peoplePage},
+	{path: peoplePath, nav: "nav.people", roles: ownerRoles, get: peoplePage, visit: true},
 	{path: invitationPath, roles: ownerRoles, get: inviteSomebody, post: sendInvitation},
 	{path: personPath, roles: ownerRoles, get: personPage, post: changePerson},
-	{path: sessionsPath, nav: "nav.sessions", roles: everyRole, get: sessionsPage, post: endSessions},
+	{path: sessionsPath, nav: "nav.sessions", roles: everyRole, get: sessionsPage, post: endSessions, visit: true},
 	{path: sessionsPath + "/all", roles: everyRole, get: endSessionsQuestion},
 	{path: sessionsPath + "/*", roles: everyRole, get: endSessionQuestion, post: endSession},
 	{path: tokensPath, nav: "nav.tokens", roles: ownerRoles, get: tokensPage},
 	{path: newTokenPath, roles: ownerRoles, get: newTokenPage, post: makeToken},
 	{path: tokensPath + "/*", roles: ownerRoles, get: removeTokenQuestion, post: removeToken},
-	{path: auditPath, nav: "nav.audit", roles: readerRoles, get: auditPage},
+	{path: auditPath, nav: "nav.audit", roles: readerRoles, get: auditPage, visit: true},
 	{path: verifyLog, roles: readerRoles, post: verifyChanges},
 	{path: auditLines, roles: readerRoles, get: downloadChanges},
 	{path: provePath, roles: everyRole, get: provePage, post: takeProof},
@@ -75,7 +75,12 @@ type consolePage struct {
 	roles []gate.Role // who may see it, and post to it
 	get   screenFunc  // GET and HEAD; nil: it cannot be looked at
 	post  screenFunc  // nil: there is nothing to send
+	visit bool        // those who run the gateway may look at it, see [screen.visitPage]
 }
+
+// pageTables are the pages there are. They are handed over, since functions that
+// the tables name need them.
+type pageTables struct{ console, operator []consolePage }
 
 // screenFunc answers a request for a page. What it returns as an error is shown
 // in the frame: it must not have answered before.
@@ -86,11 +91,13 @@ type screen struct {
 	*http.Request
 	h      *Handler
 	w      http.ResponseWriter
-	visit  Visit
+	visit  Visit // in the tenant whose page it is
+	self   Visit // of whoever looks at it
 	actor  gate.Actor
-	tenant string        // ID
-	arg    string        // what * of the path stands for
-	pages  []consolePage // that there are
+	tenant string     // ID
+	base   string     // begins the paths of this console's pages; empty but for visits
+	arg    string     // what * of the path stands for
+	pages  pageTables // that there are
 	nav    []navItem
 }
 
@@ -98,20 +105,20 @@ type screen struct {
 func (h *Handler) console(w http.ResponseWriter, r *http.Request, v Visit) {
 	r, done := hurry(r)
 	defer done()
-	h.show(consolePages, w, r, v)
+	h.show(pageTables{consolePages, operatorPages}, w, r, v)
 }
 
 // show answers a request for one of the pages.
-func (h *Handler) show(pages []consolePage, w http.ResponseWriter, r *http.Request, v Visit) {
+func (h *Handler) show(pages pageTables, w http.ResponseWriter, r *http.Request, v Visit) {
 	s := &screen{
-		Request: r, h: h, w: w, visit: v, pages: pages,
+		Request: r, h: h, w: w, visit: v, self: v, pages: pages,
 		actor: h.door.Actor(v.Request, v.Decision), tenant: v.Decision.Tenant.ID,
 	}
-	path := strings.TrimPrefix(r.URL.Path, Prefix)
-	s.nav = navOf(pages, s.actor.Role, path)
-	page, arg := findPage(pages, path)
-	s.arg = arg
-	if err := s.answer(page); err != nil {
+	page, err := s.route(strings.TrimPrefix(r.URL.Path, Prefix))
+	if err == nil {
+		err = s.answer(page)
+	}
+	if err != nil {
 		s.fail(err)
 	}
 }

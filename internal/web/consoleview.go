@@ -24,6 +24,9 @@ type consoleView struct {
 	Reader  bool   // may look at attempts
 	Banners []*banner
 	Done    string // what the form that led here has done; empty: nothing
+	Visit   bool   // whoever looks runs the gateway, and changes nothing here
+	Runs    bool   // there are pages about all tenants for whoever looks
+	base    string // begins the paths of this console's pages
 }
 
 // framed is the data of a page of the console.
@@ -85,8 +88,9 @@ func (s *screen) frame(title string, pairs ...any) *consoleView {
 	dec := s.visit.Decision
 	v := &consoleView{
 		view: s.h.view(s.Request, s.visit), Nonce: rand.Text(), Nav: s.nav, Mode: modePills[dec.Tenant.Mode],
-		Me: s.actor.Login, Role: roleWords[s.actor.Role], Owner: s.actor.Role == gate.RoleOwner,
+		Me: s.actor.Login, Role: roleWords[s.actor.Role], Owner: s.actor.Role == gate.RoleOwner, Visit: s.actor.Visiting, base: s.base,
 	}
+	v.Runs = v.Visit || s.h.door.Operates(s.actor)
 	v.Title = v.T(title, pairs...)
 	v.Here = s.here()
 	if v.Reader = slices.Contains(readerRoles, s.actor.Role); v.Reader {
@@ -101,10 +105,10 @@ func (s *screen) frame(title string, pairs ...any) *consoleView {
 }
 
 func (s *screen) here() networkChip {
-	c := passChips[s.visit.Decision.Pass]
-	c.Address = s.visit.Request.Address.Addr.String()
+	c := passChips[s.self.Decision.Pass]
+	c.Address = s.self.Request.Address.Addr.String()
 	// A member may not read the list, but may know what lets it in.
-	if n := s.h.door.Entry(s.visit.Request, s.visit.Decision); n != nil {
+	if n := s.h.door.Entry(s.self.Request, s.self.Decision); n != nil {
 		c.Class, c.Icon, c.Label = "allowed", "tick", n.Label
 	}
 	return c
@@ -119,8 +123,12 @@ func (v *consoleView) Link(path string, pairs ...string) string {
 			query.Set(pairs[i], pairs[i+1])
 		}
 	}
-	return v.choice.link(Prefix+path, query)
+	return v.choice.link(Prefix+v.base+path, query)
 }
+
+// Own is Link to what belongs to whoever looks, and not to the console they look
+// at.
+func (v *consoleView) Own(path string) string { return v.choice.link(Prefix+path, nil) }
 
 // Chosen returns the language, if it was chosen, for the forms that are sent with
 // GET, whose query replaces the one of their action.

@@ -21,13 +21,9 @@ import (
 // console is a visitor of the API's site, signed in as somebody: nobody has to
 // hash a password for it.
 func (s *apiSite) console(as string) *visitor {
-	host := "acme.example"
-	if as == "stranger" {
-		host = "globex.example"
-	}
 	v := &visitor{
 		site: &site{T: s.T, Gate: s.Gate, store: s.store, door: s.door, server: s.server, tenant: s.acme},
-		host: host, address: apiInside, accept: browserAccept, language: "en",
+		host: hostOf(as), address: apiInside, accept: browserAccept, language: "en",
 		cookies: map[string]string{},
 	}
 	v.cookies[auth.SessionCookie] = s.tokens[as]

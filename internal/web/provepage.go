@@ -76,8 +76,7 @@ func (s *screen) prove(status int, form proveForm, problems ...trouble) error {
 	d.Problems, d.Languages = problems, nil // a link would lose what waits
 	d.Action, d.Back = d.Link(provePath), d.Link("")
 	if to, err := url.Parse(form.To); err == nil {
-		page, _ := findPage(s.pages, strings.TrimPrefix(to.Path, Prefix))
-		if page != nil && page.get != nil {
+		if s.shows(strings.TrimPrefix(to.Path, Prefix)) {
 			d.Back = to.Path
 		}
 	}

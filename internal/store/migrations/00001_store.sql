@@ -64,6 +64,9 @@ CREATE TABLE tenants (
 	created  BIGINT NOT NULL
 );
 
+CREATE INDEX tenants_name ON tenants (name, slug);
+CREATE INDEX tenants_created ON tenants (created, slug);
+
 CREATE TABLE hosts (
 	host    TEXT   PRIMARY KEY,
 	tenant  TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
