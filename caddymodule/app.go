@@ -24,6 +24,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sallyport-gate/sallyport/cidr"
+	"github.com/sallyport-gate/sallyport/internal/deliver"
 	"github.com/sallyport-gate/sallyport/internal/gate"
 	"github.com/sallyport-gate/sallyport/internal/geo"
 )
@@ -82,6 +83,15 @@ type App struct {
 	// Default: nowhere.
 	Deliver []Deliver `json:"deliver,omitempty"`
 
+	// Mail is the server that alerts are sent through. Default: none, and
+	// tenants cannot have alerts by e-mail.
+	Mail *Mail `json:"mail,omitempty"`
+
+	// AlertWebhooks says which addresses the webhooks of tenants may have:
+	// "public" (the default), those of the internet, or "anywhere", also those
+	// inside of this network.
+	AlertWebhooks string `json:"alert_webhooks,omitempty"`
+
 	// Node is the name of this program in records. Default: the host name.
 	Node string `json:"node,omitempty"`
 
@@ -92,6 +102,7 @@ type App struct {
 	rules        gate.Rules
 	places       *geo.Files                 // nil: none
 	destinations []gate.Destination         // where attempts go on to
+	mailer       *deliver.Mailer            // nil: there is no mail server
 	unwatch      func()                     // ends what watches them; nil: nothing does
 	install      *installation              // shared with the configurations before and after this one
 	joined       bool                       // and to be left
@@ -154,6 +165,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.destinations, err = newDestinations(a.Deliver); err != nil {
 		return err
 	}
+	if a.mailer, err = a.Mail.mailer(); err != nil {
+		return fmt.Errorf("mail: %w", err)
+	}
 	if a.install, err = join(ctx, a.Store, a.Secret, a.Node); err != nil {
 		return err
 	}
@@ -173,6 +187,7 @@ func (a *App) setDefaults() {
 	setDefault(&a.SignIn.Within, caddy.Duration(15*time.Minute))
 	setDefault(&a.SignIn.Lock, caddy.Duration(15*time.Minute))
 	setDefault(&a.SignIn.SecondFactor, gate.SecondFactorRequired)
+	setDefault(&a.AlertWebhooks, webhooksPublic)
 	setDefault(&a.Retention, caddy.Duration(365*24*time.Hour))
 	if a.Node == "" {
 		name, err := os.Hostname()
@@ -266,6 +281,7 @@ func (a *App) Validate() error {
 		between("sign_in within", a.SignIn.Within, time.Second, 30*24*time.Hour),
 		between("sign_in lock", a.SignIn.Lock, time.Second, 30*24*time.Hour),
 		oneOf("sign_in second_factor", a.SignIn.SecondFactor, gate.SecondFactorRequired, gate.SecondFactorOptional, gate.SecondFactorOff),
+		oneOf("alert_webhooks", a.AlertWebhooks, webhooksPublic, webhooksAnywhere),
 		oneOf("without_header", a.WithoutHeader, withoutHeaderRefuse, withoutHeaderPeer),
 		between("retention", a.Retention, time.Hour, 3650*24*time.Hour),
 		a.validateNode(),

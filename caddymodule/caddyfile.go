@@ -71,6 +71,10 @@ var global = words[App]{
 	"operator_networks": parseOperatorNetworks,
 	"places":            parsePlaces,
 	"deliver":           parseDeliver,
+	"mail":              parseMail,
+	"alert_webhooks": func(d *caddyfile.Dispenser, a *App) error {
+		return choice(d, &a.AlertWebhooks, webhooksPublic, webhooksAnywhere)
+	},
 
 	"session":   func(d *caddyfile.Dispenser, a *App) error { return block(d, sessionWords, &a.Session) },
 	"sign_in":   func(d *caddyfile.Dispenser, a *App) error { return block(d, signInWords, &a.SignIn) },
@@ -129,6 +133,11 @@ var siteWords = words[Handler]{
 //		deliver webhook <url> {
 //			secret, name, tenant, format, ca, client_certificate
 //		}
+//		mail {
+//			server smtp|smtps://[<user>@]<host>[:<port>]
+//			password, from, ca, starttls
+//		}
+//		alert_webhooks    public|anywhere
 //		node              <name>
 //	}
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -202,11 +201,7 @@ func (o Deliver) destination() (d gate.Destination, err error) {
 	if err != nil {
 		return d, err
 	}
-	config, err := json.Marshal(o)
-	if err != nil {
-		return d, err
-	}
-	d = gate.Destination{Name: o.Name, Kind: o.Type, Address: deliver.Shown(u), Tenant: o.Tenant, Config: string(config)}
+	d = gate.Destination{Name: o.Name, Kind: o.Type, Address: deliver.Shown(u), Tenant: o.Tenant, Config: fmt.Sprintf("%+v", o)}
 	if d.Name == "" {
 		d.Name = strings.TrimSpace(d.Address + " " + o.Tenant)
 	}
@@ -240,18 +235,29 @@ func (o Deliver) opener(u *url.URL, format export.Format, tlsConfig *tls.Config)
 	}, nil
 }
 
+// trustOf is a configuration of TLS that trusts the certificates of a file;
+// empty: the system's.
+func trustOf(file string) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if file == "" {
+		return config, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("ca: %w", err)
+	}
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("ca: %s has no certificates in PEM", file)
+	}
+	return config, nil
+}
+
 // tlsConfig reads the files that it names.
 func (o *Deliver) tlsConfig() (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if o.CA != "" {
-		text, err := os.ReadFile(o.CA)
-		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("ca: %s has no certificates in PEM", o.CA)
-		}
+	config, err := trustOf(o.CA)
+	if err != nil {
+		return nil, err
 	}
 	if files := o.ClientCertificate; files != nil {
 		if len(files) != 2 {

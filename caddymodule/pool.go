@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/sallyport-gate/sallyport/internal/deliver"
 	"github.com/sallyport-gate/sallyport/internal/gate"
 	"github.com/sallyport-gate/sallyport/internal/store"
 )
@@ -204,6 +205,7 @@ func (n *installation) showNewest() {
 	} else {
 		g.SetPlaces(newest.places)
 	}
+	g.SetMessenger(&messenger{newest.mailer, deliver.NewPoster(newest.AlertWebhooks == webhooksAnywhere), g})
 	g.SetDestinations(newest.destinations)
 }
 

@@ -19,6 +19,7 @@ var outside = map[string][]string{
 	"github.com/jackc/pgx":         {"internal/store"},
 	"github.com/oschwald":          {"internal/geo"},
 	"github.com/pressly/goose":     {"internal/store"},
+	"github.com/wneessen/go-mail":  {"internal/deliver"},
 	"github.com/yl2chen/cidranger": {"cidr"},
 	"modernc.org/sqlite":           {"internal/store"},
 	"net/http":                     {"auth", "caddymodule", "internal/deliver", "internal/web"}, // auth: cookies

@@ -30,6 +30,9 @@ func plainError(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
+	if errors.Is(err, errPrivate) {
+		return errPrivate // without the address that the name leads to
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("it did not answer in time")
 	}

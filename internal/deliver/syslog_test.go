@@ -22,7 +22,7 @@ var epoch = time.Date(2026, 11, 24, 12, 0, 0, 123456000, time.UTC)
 // batch is n attempts, whose references end in numbers from first on.
 func batch(first, n int) *gate.Outgoing {
 	out := &gate.Outgoing{
-		ID: fmt.Sprintf("batch-%d", first), Slug: func(id string) string { return strings.ToLower(id) },
+		ID: fmt.Sprintf("batch-%d", first), Slug: strings.ToLower,
 		Place: func(*gate.Attempt) gate.Place { return gate.Place{Country: "SG", ASN: 64500, Network: `Example "Net"`} },
 	}
 	for i := range n {

@@ -29,6 +29,7 @@ type Attempt struct {
 	FirstTime   time.Time
 	LastTime    time.Time
 	Ends        time.Time // from when the record does not grow any more; zero: it never did. Not read back
+	Pos         int64     // in the order of leaving; read only of what leaves
 	Node        string
 	Boot        string // the start of the program that saw it, for the ledger
 }

@@ -148,6 +148,9 @@ func (c *courier) hold(ctx context.Context) {
 		defer lost()
 		c.beat(held)
 	})
+	if more, ok := c.sink.(holder); ok {
+		beating.Go(func() { more.hold(held) })
+	}
 	c.deliver(held)
 	lost()
 	beating.Wait()

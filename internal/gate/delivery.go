@@ -13,7 +13,7 @@ type Destination struct {
 	// Name is what its position is kept under: whatever else of it changes, it
 	// goes on where it was.
 	Name    string
-	Kind    string // syslog or webhook
+	Kind    string // syslog or webhook; alerts is the gate's own
 	Address string // as it is shown, without what is secret
 	Tenant  string // short name of the one whose attempts go there; empty: all
 	// Config is everything it was made from; while it stays the same, a
@@ -30,6 +30,12 @@ type Sink interface {
 	Deliver(ctx context.Context, out *Outgoing) error
 	// Close ends what the sink has open.
 	Close() error
+}
+
+// holder is a sink that has more to do while its courier holds the destination.
+type holder interface {
+	Sink
+	hold(ctx context.Context)
 }
 
 // Outgoing are attempts on their way out, in the order in which they became
@@ -123,6 +129,7 @@ type couriers struct {
 	run     context.Context // they live in; nil: not started, or stopped
 	wanted  []Destination
 	running map[string]*courier // by name
+	alerts  *courier            // nil: no tenant has rules
 }
 
 // SetDestinations says where attempts go on to. What is there already and has not
@@ -158,10 +165,15 @@ func (g *Gate) deliver(ctx context.Context) {
 	wanted := c.wanted
 	c.mu.Unlock()
 	g.SetDestinations(wanted)
-	<-ctx.Done()
+	g.wantAlerts(ctx)
+	every(ctx, func() time.Duration { return g.pace.poll }, g.wantAlerts)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.run = nil
+	if c.alerts != nil {
+		c.alerts.end()
+		c.alerts = nil
+	}
 	for name, old := range c.running {
 		old.end()
 		delete(c.running, name)

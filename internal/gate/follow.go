@@ -150,7 +150,7 @@ func (g *Gate) apply(ctx context.Context, changes []Change) error {
 		switch c.Kind {
 		case ChangeGlobal:
 			global = true
-		case ChangeAccess, ChangeAsk:
+		case ChangeAccess, ChangeAsk, ChangeAlerts:
 		case ChangeSession:
 			g.endInSnapshot(c.Tenant, EndedSession{ID: c.Subject, Expires: time.UnixMicro(c.Version)})
 		default:

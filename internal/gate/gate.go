@@ -56,26 +56,28 @@ type Gate struct {
 	now       func() time.Time
 	log       Logger
 
-	snap     *snapshot
-	tokens   *auth.Cache
-	hasher   *auth.Hasher
-	recorder *recorder
-	follower follower
-	seen     activity
-	used     tokenUses
-	read     readings
-	verified verification
-	strange  strangeCalls
-	open     registry
-	signers  assertions
-	places   atomic.Pointer[Places]
-	counts   counters
-	took     timing
-	pulse    pulse
-	evidence *evidence
-	couriers couriers
-	pace     pace
-	history  *history
+	snap       *snapshot
+	tokens     *auth.Cache
+	hasher     *auth.Hasher
+	recorder   *recorder
+	follower   follower
+	seen       activity
+	used       tokenUses
+	read       readings
+	verified   verification
+	strange    strangeCalls
+	open       registry
+	signers    assertions
+	places     atomic.Pointer[Places]
+	counts     counters
+	took       timing
+	pulse      pulse
+	evidence   *evidence
+	couriers   couriers
+	messenger  atomic.Pointer[Messenger]
+	alertsDown atomic.Bool
+	pace       pace
+	history    *history
 
 	stop context.CancelFunc
 	done sync.WaitGroup

@@ -83,7 +83,7 @@ type ChangeKind string
 
 // Kinds of changes. Followers reload the tenant for every kind but
 // ChangeSession (one more ended session), ChangeGlobal, and ChangeAccess and
-// ChangeAsk, from
+// ChangeAsk and ChangeAlerts, from
 // which no decision follows.
 const (
 	ChangeTenant    ChangeKind = "tenant"
@@ -96,11 +96,12 @@ const (
 	ChangeGlobal    ChangeKind = "global"  // keys, epoch of everybody
 	ChangeAccess    ChangeKind = "access"  // records were read: nothing is different
 	ChangeAsk       ChangeKind = "request" // of a visitor who was kept out
+	ChangeAlerts    ChangeKind = "alerts"  // what a tenant is alerted about, and how
 )
 
 // ChangeKinds is the closed list of kinds that a tenant's changes have.
 var ChangeKinds = []ChangeKind{
-	ChangeList, ChangeAdmin, ChangeSession, ChangeSessions, ChangeToken, ChangeTenant, ChangeEmergency, ChangeAsk, ChangeAccess,
+	ChangeList, ChangeAdmin, ChangeSession, ChangeSessions, ChangeToken, ChangeTenant, ChangeEmergency, ChangeAsk, ChangeAlerts, ChangeAccess,
 }
 
 // Change is one row of the change log, which is a chain: Hash covers the row
@@ -159,6 +160,7 @@ type Store interface {
 	NodeStore
 	DeliveryStore
 	OperatorStore
+	AlertStore
 	Close() error
 }
 

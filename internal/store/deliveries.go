@@ -97,12 +97,6 @@ func (s *Store) Outgoing(ctx context.Context, name string, now time.Time, limit 
 	return list, upTo, err
 }
 
-// outgoingAttempt is an attempt with its position.
-type outgoingAttempt struct {
-	gate.Attempt
-	pos int64
-}
-
 func outgoing(ctx context.Context, tx querier, name string, limit int) (list []gate.Attempt, upTo int64, err error) {
 	var tenant string
 	var pos, since, head int64
@@ -114,21 +108,19 @@ func outgoing(ctx context.Context, tx querier, name string, limit int) (list []g
 		return nil, 0, nil
 	}
 	condition, args := only(tenant, "a.tenant", pos, since, orAll(limit))
-	rows, err := collect(ctx, tx, func(row scanner) (o outgoingAttempt, err error) {
-		o.Attempt, err = scanAttempt(withLast{row, &o.pos})
-		return o, err
+	list, err = collect(ctx, tx, func(row scanner) (a gate.Attempt, err error) {
+		var pos int64
+		a, err = scanAttempt(withLast{row, &pos})
+		a.Pos = pos
+		return a, err
 	}, `SELECT `+attemptColumns+`, a.pos`+attemptTables+` WHERE a.pos > 0 AND a.pos > $1 AND a.ends >= $2`+condition+` ORDER BY a.pos LIMIT $3`, args...)
 	if err != nil {
 		return nil, 0, err
 	}
-	for i := range rows {
-		list = append(list, rows[i].Attempt)
-		upTo = rows[i].pos
-	}
 	if len(list) < limit {
-		upTo = head // what lies between is not for this destination
+		return list, head, nil // what lies between is not for this destination
 	}
-	return list, upTo, nil
+	return list, list[len(list)-1].Pos, nil
 }
 
 // withLast is a row with one more column at its end.

@@ -54,6 +54,8 @@ var routes = []route{
 	{"admins/*", methods{"GET": {do: getAdmin}, "PATCH": {do: patchAdmin, body: maxBody}, "DELETE": {do: deleteAdmin}}},
 	{"sessions", methods{"GET": {do: getSessions, params: pageParams}, "DELETE": {do: deleteSessions}}},
 	{"sessions/*", methods{"DELETE": {do: deleteSession, params: []string{"reason"}}}},
+	{"alerts", methods{"GET": {do: getAlerts}, "PUT": {do: putAlerts, body: maxBody}}},
+	{"alerts/test", methods{"POST": {do: postAlertTest, status: http.StatusOK}}},
 	{"changes", methods{"GET": {do: getChanges, params: changeParams}}},
 	{"openapi.json", methods{"GET": {do: getDescription}}},
 	{"tokens", methods{"GET": {do: getTokens}, "POST": {do: postToken, body: maxBody, status: http.StatusCreated}}},

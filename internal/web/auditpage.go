@@ -57,7 +57,7 @@ type changedField struct {
 var kindWords = map[gate.ChangeKind]string{
 	gate.ChangeList: "kind.list", gate.ChangeAdmin: "kind.admin", gate.ChangeSession: "kind.session", gate.ChangeSessions: "kind.sessions",
 	gate.ChangeToken: "kind.token", gate.ChangeTenant: "kind.tenant", gate.ChangeEmergency: "kind.emergency",
-	gate.ChangeAsk: "kind.request", gate.ChangeAccess: "kind.access",
+	gate.ChangeAsk: "kind.request", gate.ChangeAlerts: "kind.alerts", gate.ChangeAccess: "kind.access",
 }
 
 func auditPage(s *screen) error {

@@ -30,6 +30,8 @@ var actionKeys = map[string]bool{
 	"action.request.approve":   true,
 	"action.request.decline":   true,
 	"action.request.propose":   true,
+	"action.alerts.set":        true,
+	"action.alerts.test":       true,
 	"action.attempts.read":     true,
 	"action.attempts.export":   true,
 	"action.attempts.exported": true,

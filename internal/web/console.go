@@ -55,6 +55,8 @@ var consolePages = []consolePage{
 	{path: tokensPath, nav: "nav.tokens", roles: ownerRoles, get: tokensPage},
 	{path: newTokenPath, roles: ownerRoles, get: newTokenPage, post: makeToken},
 	{path: tokensPath + "/*", roles: ownerRoles, get: removeTokenQuestion, post: removeToken},
+	{path: alertsPath, roles: ownerRoles, get: alertsPage, post: setAlerts},
+	{path: testAlertPath, roles: ownerRoles, post: testAlerts},
 	{path: auditPath, nav: "nav.audit", roles: readerRoles, get: auditPage, visit: true},
 	{path: verifyLog, roles: readerRoles, post: verifyChanges},
 	{path: auditLines, roles: readerRoles, get: downloadChanges},

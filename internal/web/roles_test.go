@@ -26,14 +26,14 @@ var (
 
 		"GET admins": "o", "POST admins": "o", "GET admins/*": "o", "PATCH admins/*": "o", "DELETE admins/*": "o",
 		"GET sessions": "orm", "DELETE sessions": "orm", "DELETE sessions/*": "orm", // of a member only its own
-		"GET changes": "or",
-		"GET tokens":  "o", "POST tokens": "o", "DELETE tokens/*": "o",
+		"GET changes": "or", "GET alerts": "o", "PUT alerts": "o", "POST alerts/test": "o",
+		"GET tokens": "o", "POST tokens": "o", "DELETE tokens/*": "o",
 	}
 	pageRoles = map[string]string{
 		"": "orm", "prove": "orm",
 
 		"people": "o", "people/invite": "o", "people/*": "o", "sessions": "orm", "sessions/all": "orm", "sessions/*": "orm",
-		"tokens": "o", "tokens/new": "o", "tokens/*": "o", "audit": "or", "audit/verify": "or", "audit/download": "or",
+		"tokens": "o", "tokens/new": "o", "tokens/*": "o", "audit": "or", "policy/alerts": "o", "policy/alerts/test": "o", "audit/verify": "or", "audit/download": "or",
 
 		"review/find": "or", "review/*": "or", "review/*/allow": "o", "review/*/undo": "o",
 		"requests": "or", "requests/*/approve": "or", "requests/*/decline": "or",

@@ -352,3 +352,50 @@ CREATE TABLE deliveries (
 	trouble   TEXT   NOT NULL,
 	seen      BIGINT NOT NULL
 );
+
+-- What tenants are alerted about, and how that went last.
+CREATE TABLE alert_rules (
+	tenant   TEXT   PRIMARY KEY REFERENCES tenants (id) ON DELETE CASCADE,
+	revision BIGINT NOT NULL,
+	rules    TEXT   NOT NULL, -- JSON
+	secret   BYTEA,           -- of the webhook, encrypted
+	sent     BIGINT NOT NULL,
+	trouble  TEXT   NOT NULL,
+	failed   BIGINT NOT NULL,
+	dropped  BIGINT NOT NULL
+);
+
+-- One row: up to where the alerts have looked. Who changes anything below locks
+-- it first.
+CREATE TABLE alert_position (
+	id      BIGINT PRIMARY KEY,
+	pos     BIGINT NOT NULL, -- of attempts
+	changes BIGINT NOT NULL  -- of the change log; -1: nobody has looked yet
+);
+INSERT INTO alert_position (id, pos, changes) VALUES (1, 0, -1);
+
+-- What is gathered since a message went out.
+CREATE TABLE alert_folds (
+	tenant TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	kind   TEXT   NOT NULL,
+	opened BIGINT NOT NULL,
+	ends   BIGINT NOT NULL,
+	quiet  BIGINT NOT NULL, -- µs
+	least  BIGINT NOT NULL, -- without so many it does not go on
+	count  BIGINT NOT NULL,
+	items  TEXT   NOT NULL, -- JSON
+	PRIMARY KEY (tenant, kind)
+);
+
+-- Messages that have not arrived, one for each who gets it.
+CREATE TABLE alert_letters (
+	id      TEXT   PRIMARY KEY,
+	tenant  TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+	email   TEXT   NOT NULL, -- empty: the webhook
+	made    BIGINT NOT NULL,
+	tries   BIGINT NOT NULL,
+	next    BIGINT NOT NULL,
+	message TEXT   NOT NULL  -- JSON
+);
+CREATE INDEX alert_letters_next ON alert_letters (next, id);
+CREATE INDEX alert_letters_tenant ON alert_letters (tenant);
