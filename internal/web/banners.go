@@ -46,15 +46,24 @@ func offBanner(s *screen, v *consoleView) []*banner {
 	return []*banner{{Class: "off", Text: v.T("off.banner")}}
 }
 
+// timeMark is where in a text the time comes that counts down.
+const timeMark = "{}"
+
+// around is a text up to the time that counts down, and behind it.
+func around(text string) (before, after string) {
+	before, after, _ = strings.Cut(text, timeMark)
+	return before, after
+}
+
 // Before is the text up to the time that counts down.
 func (b *banner) Before() string {
-	before, _, _ := strings.Cut(b.Text, "{}")
+	before, _ := around(b.Text)
 	return before
 }
 
 // After is the text behind the time that counts down.
 func (b *banner) After() string {
-	_, after, _ := strings.Cut(b.Text, "{}")
+	_, after := around(b.Text)
 	return after
 }
 

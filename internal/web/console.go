@@ -60,6 +60,7 @@ var consolePages = []consolePage{
 	{path: auditPath, nav: "nav.audit", roles: readerRoles, get: auditPage, visit: true},
 	{path: verifyLog, roles: readerRoles, post: verifyChanges},
 	{path: auditLines, roles: readerRoles, get: downloadChanges},
+	{path: keysPath, roles: everyRole, get: keysPage},
 	{path: provePath, roles: everyRole, get: provePage, post: takeProof},
 	{path: "", roles: everyRole, get: homePage},
 }

@@ -23,6 +23,7 @@ type consoleView struct {
 	Owner   bool   // may change things
 	Reader  bool   // may look at attempts
 	Banners []*banner
+	Session sessionEnd
 	Done    string // what the form that led here has done; empty: nothing
 	Visit   bool   // whoever looks runs the gateway, and changes nothing here
 	Runs    bool   // there are pages about all tenants for whoever looks
@@ -37,6 +38,7 @@ func (v *consoleView) frame() *consoleView { return v }
 // navItem leads to a part of the console.
 type navItem struct {
 	Path, Word string // Word is the key of its word
+	Key        string // that leads there, see goKeys; empty: none does
 	Current    bool   // this page, or one below it
 }
 
@@ -48,7 +50,7 @@ func navOf(pages []consolePage, role gate.Role, path string) []navItem {
 			continue
 		}
 		below := path == p.path || strings.HasPrefix(path, p.path+"/")
-		items = append(items, navItem{p.path, p.nav, below})
+		items = append(items, navItem{p.path, p.nav, goKeys[p.path], below})
 	}
 	return items
 }
@@ -92,7 +94,7 @@ func (s *screen) frame(title string, pairs ...any) *consoleView {
 	}
 	v.Runs = v.Visit || s.h.door.Operates(s.actor)
 	v.Title = v.T(title, pairs...)
-	v.Here = s.here()
+	v.Here, v.Session = s.here(), s.sessionEnd(v)
 	if v.Reader = slices.Contains(readerRoles, s.actor.Role); v.Reader {
 		for _, of := range banners {
 			v.Banners = append(v.Banners, of(s, v)...)

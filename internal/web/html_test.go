@@ -87,11 +87,13 @@ func checkForms(t testing.TB, page *html.Node) {
 	}
 	for n := range page.Descendants() {
 		switch {
+		case n.Type != html.ElementNode:
+			continue
 		case n.Data == "input" && attr(n, "type") != "hidden" && !has(n, "hidden") && !labels[attr(n, "id")]:
 			t.Errorf("the field %q has no label", attr(n, "name"))
 		case (n.Data == "button" || n.Data == "a") && textOf(n) == "":
 			t.Errorf("<%s %v> has no word", n.Data, n.Attr)
-		case n.Data == "form" && attr(n, "method") != "post" && attr(n, "method") != "get":
+		case n.Data == "form" && attr(n, "method") != "post" && attr(n, "method") != "get" && attr(n, "method") != "dialog":
 			t.Errorf("a form is sent by %q", attr(n, "method"))
 		}
 		refs := strings.Fields(attr(n, "for") + " " + attr(n, "aria-describedby") + " " + attr(n, "aria-controls"))

@@ -64,7 +64,7 @@ func pendingBanner(s *screen, v *consoleView) []*banner {
 		return nil
 	}
 	left := p.Until.Sub(s.visit.Decision.Now)
-	b := &banner{Class: "dry", Text: v.T("confirm.bar", "V", p.Version, "Time", "{}"), Left: max(1, int64(left.Seconds())), Also: s.inForce(v)}
+	b := &banner{Class: "dry", Text: v.T("confirm.bar", "V", p.Version, "Time", timeMark), Left: max(1, int64(left.Seconds())), Also: s.inForce(v)}
 	if v.Owner {
 		version := strconv.FormatInt(p.Version, 10)
 		b.Buttons = []bannerButton{

@@ -30,7 +30,7 @@ var (
 		"GET tokens": "o", "POST tokens": "o", "DELETE tokens/*": "o",
 	}
 	pageRoles = map[string]string{
-		"": "orm", "prove": "orm",
+		"": "orm", "keys": "orm", "prove": "orm",
 
 		"people": "o", "people/invite": "o", "people/*": "o", "sessions": "orm", "sessions/all": "orm", "sessions/*": "orm",
 		"tokens": "o", "tokens/new": "o", "tokens/*": "o", "audit": "or", "policy/alerts": "o", "policy/alerts/test": "o", "audit/verify": "or", "audit/download": "or",

@@ -37,6 +37,7 @@ var assets = func() map[string]*asset {
 		"console.css":          cssMedia,
 		"ui.js":                jsMedia,
 		"console.js":           jsMedia,
+		"keys.js":              jsMedia,
 		"vendor/htmx.min.js":   jsMedia,
 		"vendor/hx-csp.min.js": jsMedia,
 		"mark.svg":             "image/svg+xml",

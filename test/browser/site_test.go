@@ -60,10 +60,12 @@ https://console.localhost:PORT {
 }
 `
 
-// startSite starts the test site.
-func startSite(t *testing.T) *Gate {
+// startSite starts the test site, with further options of the gate where a test
+// gives some.
+func startSite(t *testing.T, options ...string) *Gate {
 	t.Helper()
-	return StartSite(t, siteCaddyfile,
+	more := strings.Join(append(options, "sign_in {"), "\n\t\t")
+	return StartSite(t, strings.Replace(siteCaddyfile, "sign_in {", more, 1),
 		[]string{"tenant", "add", "acme", "--name", "Acme", "--host", "acme.localhost", "--mode", "enforced"},
 		[]string{"tenant", "add", "globex", "--name", "Globex", "--host", "globex.localhost", "--mode", "enforced"},
 		[]string{"network", "add", "acme", "203.0.113.0/24", "--label", "Head office"},

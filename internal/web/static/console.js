@@ -67,3 +67,47 @@ for (const button of document.querySelectorAll("button[data-say]")) {
   button.form.addEventListener("change", say);
   say();
 }
+
+// Two minutes before the session ends, the page says so (WCAG 2.2.1). A page that
+// is open does not use the session: what counts are requests, of this tab or of
+// another one of the same browser. When it has ended the page stays, with what was
+// typed: it can be sent once somebody has signed in again, in another tab.
+const ending = document.getElementById("session");
+if (ending) {
+  const shared = "sallyport-used";
+  const { idle, left, stay } = ending.dataset;
+  const warnBefore = Math.min(120, idle / 4);
+  let used = Date.now();
+  const last = used + left * 1000;
+  let dismissed = 0; // the end that was read and left
+  const use = () => {
+    used = Date.now();
+    localStorage.setItem(shared, used);
+  };
+  const end = () => Math.min(Math.max(used, Number(localStorage.getItem(shared))) + idle * 1000, last);
+  const show = (secondsLeft) => {
+    const state = secondsLeft <= 0 ? "over" : end() === last ? "last" : "idle";
+    for (const part of ending.querySelectorAll("[data-when]")) part.hidden = !part.dataset.when.split(" ").includes(state);
+    const whole = Math.max(0, secondsLeft);
+    ending.querySelector("[role=timer]").textContent = `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+    if (!ending.open && dismissed !== end() && !document.querySelector("dialog[open]")) ending.showModal();
+  };
+  const tick = () => {
+    const secondsLeft = Math.ceil((end() - Date.now()) / 1000);
+    if (secondsLeft <= warnBefore) show(secondsLeft);
+    else if (ending.open) ending.close("used");
+    setTimeout(tick, 1000);
+  };
+  use();
+  tick();
+  document.addEventListener("htmx:after:swap", use);
+  ending.addEventListener("close", async () => {
+    const choice = ending.returnValue;
+    ending.returnValue = "";
+    if (choice === "used") return;
+    dismissed = end();
+    if (choice !== "stay") return;
+    const answer = await fetch(stay, { headers: { Accept: "application/json" } }).catch(() => null);
+    if (answer?.ok) use();
+  });
+}
