@@ -67,14 +67,14 @@ func provePage(s *screen) error {
 
 // prove shows the page.
 func (s *screen) prove(status int, form proveForm, problems ...trouble) error {
-	code, err := s.h.door.ProvesByCode(s.Context(), s.visit.Request, s.visit.Decision)
+	code, err := s.h.door.ProvesByCode(s.Context(), s.self.Request, s.self.Decision)
 	if err != nil {
 		return err
 	}
 	form.Code, form.Password, form.Switch = "", "", ""
 	d := &proveData{consoleView: s.frame("prove.title"), Form: form, Code: code}
 	d.Problems, d.Languages = problems, nil // a link would lose what waits
-	d.Action, d.Back = d.Link(provePath), d.Link("")
+	d.Action, d.Back = d.Own(provePath), d.Own("")
 	if to, err := url.Parse(form.To); err == nil {
 		if s.shows(strings.TrimPrefix(to.Path, Prefix)) {
 			d.Back = to.Path
@@ -99,9 +99,9 @@ func takeProof(s *screen) error {
 		}
 		return s.prove(http.StatusOK, form)
 	}
-	token, err := s.h.door.Prove(s.Context(), s.visit.Request, s.visit.Decision, gate.Proof{Code: form.Code, Password: form.Password})
+	token, err := s.h.door.Prove(s.Context(), s.self.Request, s.self.Decision, gate.Proof{Code: form.Code, Password: form.Password})
 	if field, refusal, key := wrongProof(err, form.Use == useRecovery); field != "" {
-		v := s.h.view(s.Request, s.visit)
+		v := s.h.view(s.Request, s.self)
 		p := s.h.errorProblem(err)
 		problemHeaders(s.w, p)
 		return s.prove(p.Status, form, v.trouble(field, refusal, key))
@@ -149,9 +149,9 @@ func (s *screen) goOn(form proveForm) error {
 	r.Form, r.PostForm, r.MultipartForm = nil, nil, nil
 	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(form.Sent)), int64(len(form.Sent))
 	r.Header.Set("Content-Type", formMedia)
-	q := *s.visit.Request
+	q := *s.self.Request
 	q.Path = to.Path
-	s.h.show(s.pages, s.w, r, Visit{&q, s.visit.Decision})
+	s.h.show(s.pages, s.w, r, Visit{&q, s.self.Decision})
 	return nil
 }
 
