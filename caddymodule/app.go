@@ -335,11 +335,14 @@ func (a *App) Start() error {
 	}
 	a.install.show(a)
 	a.watchPlaces()
+	elsewhere := false
 	for server := range a.servers {
 		if a.source.Trusted == nil && trustsProxies(server) {
+			elsewhere = true
 			a.logger.Warn(trustWarning, zap.String("server", server.Name()))
 		}
 	}
+	a.install.gate.Load().SetTrustElsewhere(elsewhere)
 	return nil
 }
 

@@ -111,6 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	v.shareAddress(r.Context())
 	v.dec = v.door.Decide(&v.q)
 	v.door.Count(&v.dec)
+	v.door.Met(&v.q.Address)
 	v.publish(r)
 
 	switch {

@@ -88,6 +88,23 @@ func newProxyHeader(name string) proxyHeader {
 	return proxyHeader{http.CanonicalHeaderKey(name), string(fold(nil, name))}
 }
 
+// otherHeaders are what proxies of other makes write the visitor's address to.
+var otherHeaders = [...]string{"X-Forwarded-For", "X-Real-Ip", "Forwarded"}
+
+// ignored returns a header with the visitor's address from somebody whose word does
+// not count; nil: there is none.
+func (p *proxyHeader) ignored(h http.Header) *string {
+	if len(h[p.name]) > 0 {
+		return &p.name
+	}
+	for i := range otherHeaders {
+		if len(h[otherHeaders[i]]) > 0 {
+			return &otherHeaders[i]
+		}
+	}
+	return nil
+}
+
 // isForged reports whether a header is not the visitor's to send.
 func (p proxyHeader) isForged(name string) bool {
 	var buf [48]byte

@@ -79,6 +79,9 @@ func (v *visit) ask(a *App) {
 		Path:      sent.URL.Path,
 		UserAgent: sent.UserAgent(),
 	}
+	if !v.q.Address.Trusted {
+		v.q.Address.Ignored = a.header.ignored(sent.Header)
+	}
 	if sent.TLS != nil {
 		v.q.ServerName = sent.TLS.ServerName
 	}

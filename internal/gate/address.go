@@ -14,6 +14,9 @@ const (
 	maxForwardedBytes   = 4 << 10
 )
 
+// tooLong ends the problem of a header beyond the bounds.
+const tooLong = " is too long"
+
 // Address is where a visitor comes from, and how that was found out.
 type Address struct {
 	Addr    netip.Addr // not valid: it could not be proven, and nobody gets in
@@ -21,6 +24,7 @@ type Address struct {
 	Trusted bool       // the peer is a trusted proxy, so Header counted
 	Header  []string   // the lines of the forwarding header that counted
 	Problem string     // why Addr is not valid, in words
+	Ignored *string    // a forwarding header that the peer sent and that counts for nothing; nil: none
 }
 
 // Source finds the address of a visitor. It is set up once and read by all
@@ -66,7 +70,7 @@ func (s *Source) walk(peer netip.Addr, lines []string) (netip.Addr, string) {
 		entries += strings.Count(line, ",") + 1
 	}
 	if size > maxForwardedBytes || entries > maxForwardedEntries {
-		return netip.Addr{}, "the header " + s.Header + " is too long"
+		return netip.Addr{}, "the header " + s.Header + tooLong
 	}
 	if strings.TrimSpace(strings.Join(lines, "")) == "" {
 		if s.WithoutHeaderPeer {

@@ -72,6 +72,8 @@ type Gate struct {
 	counts     counters
 	took       timing
 	pulse      pulse
+	peers      peers
+	gauges     gauges
 	evidence   *evidence
 	couriers   couriers
 	messenger  atomic.Pointer[Messenger]
@@ -162,6 +164,9 @@ func (g *Gate) Stop() {
 
 // trouble reports the state of a background task when it changes.
 func (g *Gate) trouble(task string, state *atomic.Bool, err error) {
+	if err != nil {
+		g.gauges.trouble.Store(&Trouble{At: g.now(), Task: task, Error: err.Error()})
+	}
 	if state.Swap(err != nil) == (err != nil) || g.log.Trouble == nil {
 		return
 	}

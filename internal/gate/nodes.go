@@ -47,6 +47,15 @@ type Health struct {
 	Seen      int64  `json:"attempts_seen"`    // since it started
 	Waiting   int64  `json:"attempts_waiting"` // of these, what is not stored yet
 	Open      int    `json:"open_requests"`
+	Streams   int64  `json:"streams"` // live tails
+	// What is wrong with the addresses of visitors, and whether Caddy's own
+	// trusted_proxies are set while the gate's are not.
+	Addresses      []AddressTrouble `json:"addresses,omitempty"`
+	TrustElsewhere bool             `json:"trust_elsewhere,omitempty"`
+	// Violations of the pages' content security policy that browsers reported
+	// since the start, and the last of them.
+	Violations    int64  `json:"violations"`
+	LastViolation string `json:"last_violation,omitempty"`
 }
 
 // States of nodes.
@@ -157,9 +166,32 @@ func (g *Gate) speak(ctx context.Context) error {
 
 // health is what this node has to say of its state.
 func (g *Gate) health() Health {
-	h := Health{Decisions: g.took.figures(g.now()), Open: g.OpenRequests()}
-	h.Seen, h.Waiting = g.recorder.counts()
+	g.peers.turn(g.now())
+	h := g.HealthNow()
+	h.Decisions = g.took.figures(g.now())
 	return h
+}
+
+// HealthNow is the state of this node but for how long decisions take.
+func (g *Gate) HealthNow() Health {
+	h := Health{Open: g.OpenRequests()}
+	h.Seen, h.Waiting = g.recorder.counts()
+	h.Addresses, h.TrustElsewhere = g.peers.findings(), g.gauges.elsewhere.Load()
+	h.Streams, h.Violations = g.gauges.streams.Load(), g.gauges.violations.Load()
+	if last := g.gauges.violation.Load(); last != nil {
+		h.LastViolation = *last
+	}
+	return h
+}
+
+// Own is what this node says of itself now; its decision times are those of its
+// last word.
+func (g *Gate) Own() Node {
+	n := Node{Name: g.node, Version: Version, Seen: g.storeTime(), Position: g.follower.pos.Load(), Health: g.HealthNow()}
+	if said := g.pulse.own.Load(); said != nil {
+		n.Health.Decisions = said.Health.Decisions
+	}
+	return n
 }
 
 // listen reads what the others say.

@@ -92,6 +92,19 @@ type OperatorStore interface {
 	// TenantFigures reads what a tenant's records say: attempts since one
 	// moment, requests since another.
 	TenantFigures(ctx context.Context, tenant string, attempts, requests time.Time) (TenantFigures, error)
+	// DescribeStore says what the store is.
+	DescribeStore(ctx context.Context) (StoreInfo, error)
+}
+
+// StoreInfo is what a store says about itself.
+type StoreInfo struct {
+	Kind, Version string
+	Bytes         int64 // that it takes
+}
+
+// DescribeStore says what the store is.
+func (g *Gate) DescribeStore(ctx context.Context) (StoreInfo, error) {
+	return g.store.DescribeStore(ctx)
 }
 
 // TenantRow is a tenant with how it is doing.

@@ -79,3 +79,9 @@ func (s *Store) TenantFigures(ctx context.Context, tenant string, attempts, requ
 		Scan(&f.Blocked, &f.Requests, timeColumn{&f.LastSignIn}, timeColumn{&f.DryRunSince})
 	return f, err
 }
+
+// DescribeStore says which engine this is, and how much room it takes.
+func (s *Store) DescribeStore(ctx context.Context) (i gate.StoreInfo, err error) {
+	err = s.read().row(ctx, s.describe).Scan(&i.Kind, &i.Version, &i.Bytes)
+	return i, err
+}

@@ -99,3 +99,13 @@ func TestTenantFigures(t *testing.T) {
 		}
 	})
 }
+
+func TestDescribeStore(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		i, err := s.DescribeStore(t.Context())
+		must(t, err)
+		if want := map[bool]string{true: "SQLite", false: "PostgreSQL"}[s.clock == ""]; i.Kind != want || i.Version == "" || i.Bytes < 100_000 {
+			t.Errorf("got %+v", i)
+		}
+	})
+}

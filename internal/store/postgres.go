@@ -74,6 +74,7 @@ func openPostgres(ctx context.Context, dsn string, how mode) (*engine, error) {
 		snapshot: &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 		lostRace: postgresLostRace,
 		hasTable: `SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1`,
+		describe: `SELECT 'PostgreSQL', current_setting('server_version'), pg_database_size(current_database())`,
 		clock:    `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
 		rows:     128, // to answer a statement takes a round trip; 65,535 parameters are the limit
 	}

@@ -70,6 +70,8 @@ type engine struct {
 	// clock is the time in µs by the server's clock; empty: the store is on this
 	// machine and has none of its own.
 	clock string
+	// describe is a statement that answers kind, version and size in bytes.
+	describe string
 	// rows is how many rows one statement has at most, see querier.
 	rows int
 }

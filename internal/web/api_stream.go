@@ -63,6 +63,7 @@ func streamAttempts(c *call) error {
 	defer cancel(nil)
 	open := c.h.door.Open(c.visit.Request, func(e *gate.Ended) { cancel(e) })
 	defer open.Close()
+	defer c.h.door.Streaming()()
 	s := &stream{c: c, control: http.NewResponseController(c.w)}
 	fmt.Fprintf(&s.waiting, "retry: %d\n\n", tailRetry)
 	s.run(ctx, tail)

@@ -193,7 +193,7 @@ func (s *screen) render(status int, name string, data framed) error {
 	}
 	v := data.frame()
 	SetHeaders(s.w.Header(), securityHeaders...)
-	SetHeaders(s.w.Header(), "Content-Security-Policy", consolePolicy(v.Nonce),
+	SetHeaders(s.w.Header(), "Content-Security-Policy", consolePolicy(v.Nonce), "Reporting-Endpoints", `sallyport="`+reportPath+`"`,
 		"Content-Type", "text/html; charset=utf-8", "Content-Language", v.Lang)
 	write(s.w, s.Request, status, body)
 	return nil
@@ -209,5 +209,5 @@ func (s *screen) again(name string, data framed) error {
 // one response: htmx heeds the attributes that carry it and no others.
 func consolePolicy(nonce string) string {
 	return "default-src 'none'; script-src 'self' 'nonce-" + nonce + "'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types htmx sallyport"
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types htmx sallyport; report-uri " + reportPath + "; report-to sallyport"
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -102,11 +103,18 @@ func (l *locale) T(key string, pairs ...any) string {
 		}
 	}
 	text, err := l.localizer.Localize(config) // falls back to English by itself
-	if err != nil && text == "" {
-		return key
+	if err != nil {
+		missingWords.Add(1)
+		if text == "" {
+			return key
+		}
 	}
 	return text
 }
+
+// missingWords counts sentences that were said in English or not at all, because a
+// language has none of that name.
+var missingWords atomic.Int64
 
 // find returns the sentence of a key that is in no program text, and whether
 // there is one.

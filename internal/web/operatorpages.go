@@ -23,6 +23,7 @@ const (
 // they do not exist. What * stands for is the slug of a tenant.
 var operatorPages = []consolePage{
 	{path: tenantsPath, nav: "nav.tenants", roles: readerRoles, get: tenantsPage},
+	{path: healthPath, nav: "nav.health", roles: readerRoles, get: healthPage},
 	{path: newTenantPath, roles: ownerRoles, get: newTenant, post: openTenant},
 	{path: editTenant, roles: ownerRoles, get: editTenantPage, post: setTenant},
 	{path: firstOwner, roles: ownerRoles, get: firstOwnerPage, post: inviteFirstOwner},

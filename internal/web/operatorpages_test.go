@@ -27,7 +27,7 @@ func newOperators(t *testing.T) *apiSite {
 
 // operatorRoles says who of the operator's tenant may see a page of it.
 var operatorRoles = map[string]string{
-	tenantsPath: "or", newTenantPath: "o", editTenant: "o", firstOwner: "o", emergencyPath: "o", tenantPrefix + "*": "or",
+	tenantsPath: "or", healthPath: "or", newTenantPath: "o", editTenant: "o", firstOwner: "o", emergencyPath: "o", tenantPrefix + "*": "or",
 }
 
 // visited are the pages of a tenant's console that operators may look at.

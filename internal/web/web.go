@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/sallyport-gate/sallyport/auth"
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -49,11 +51,12 @@ type Handler struct {
 	door    *gate.Door
 	origins http.CrossOriginProtection
 	blocked blockedPages
+	reports *rate.Limiter // of violations of the console's policy
 }
 
 // New returns the Handler of a site. It is cheap: pages, words and files are
 // read once for the whole program.
-func New(door *gate.Door) *Handler { return &Handler{door: door} }
+func New(door *gate.Door) *Handler { return &Handler{door: door, reports: newReports()} }
 
 // Visit is one request as the switchboard knows it.
 type Visit struct {
@@ -101,6 +104,9 @@ func (h *Handler) Own(w http.ResponseWriter, r *http.Request, v Visit) {
 		return
 	case !v.Decision.Inside() && !h.mayAsk(path, v):
 		h.Refuse(w, r, v)
+		return
+	case path == reportPath: // before the check of the origin, which browsers may leave out here
+		h.byMethod(w, r, v, nil, (*Handler).report)
 		return
 	}
 	vary(w)
