@@ -70,7 +70,7 @@ func (s *Store) TenantFigures(ctx context.Context, tenant string, attempts, requ
 	err = s.read().row(ctx, `
 		SELECT
 			(SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM attempts
-				WHERE tenant = $1 AND last_time >= $2 AND stage = 'gate' AND outcome = 'blocked'),
+				WHERE tenant = $1 AND first_time >= $2 AND stage = 'gate' AND outcome = 'blocked'),
 			(SELECT COUNT(*) FROM access_requests WHERE tenant = $1 AND made >= $3 AND state = 'waiting'),
 			(SELECT COALESCE(MAX(last_sign_in), 0) FROM admins WHERE tenant = $1),
 			(SELECT COALESCE(MIN(made), 0) FROM list_versions WHERE tenant = $1 AND version > COALESCE(
