@@ -104,7 +104,8 @@ func (r *AccessRequest) settle(now time.Time) {
 // AskFilter selects a tenant's access requests.
 type AskFilter struct {
 	Tenant string
-	State  AskState // empty: all
+	State  AskState // empty: all…
+	Past   bool     // …that do not wait for an answer any more
 	Now    time.Time
 	Limit  int
 	Before Cursor // by Made, then ID
@@ -119,6 +120,12 @@ type AskStore interface {
 	Ask(ctx context.Context, id string) (*AccessRequest, error)
 	// Asks lists requests, newest first.
 	Asks(ctx context.Context, f AskFilter) ([]AccessRequest, error)
+	// AsksMade returns when those that wait were made, after a time, by tenant;
+	// tenant empty: of all.
+	AsksMade(ctx context.Context, tenant string, after time.Time) (map[string][]time.Time, error)
+	// AskFacts returns what was done since at one of the addresses, or by one of
+	// the admins.
+	AskFacts(ctx context.Context, tenant string, since time.Time, addresses []netip.Addr, admins []string) ([]AskFact, error)
 	// SetAsk stores a proposal or an answer where the request still waits;
 	// ErrChanged otherwise.
 	SetAsk(ctx context.Context, rec Record, r AccessRequest) error
@@ -299,48 +306,6 @@ func (g *Gate) AccessRequest(ctx context.Context, by Actor, tenant, id string) (
 	}
 	r.settle(g.now())
 	return r, nil
-}
-
-// AskEvidence is what is known of who asks, from the last 30 days.
-type AskEvidence struct {
-	Address Seen  // what came from the address, whoever it was
-	Admin   *Seen // what the admin did, from wherever; nil: the login is nobody's
-	Here    int64 // sign-ins of that admin from this address
-	Others  int   // other admins who signed in from this address
-}
-
-// AskEvidence collects what helps to answer a request.
-func (g *Gate) AskEvidence(ctx context.Context, by Actor, r *AccessRequest) (*AskEvidence, error) {
-	if err := by.may(r.Tenant, RoleOwner, RoleReviewer); err != nil {
-		return nil, err
-	}
-	here := Condition{Field: FieldAddress, Range: netip.PrefixFrom(r.Address, r.Address.BitLen())}
-	e := &AskEvidence{}
-	var err error
-	if e.Address, err = g.seenOf(ctx, r.Tenant, here); err != nil {
-		return nil, err
-	}
-	if r.Admin != "" {
-		admin, err := g.seenOf(ctx, r.Tenant, Condition{Field: FieldLogin, Value: r.Admin})
-		if err != nil {
-			return nil, err
-		}
-		e.Admin = &admin
-	}
-	signIns, err := g.store.GroupAttempts(ctx, AttemptFilter{
-		Tenant: r.Tenant, Since: g.now().Add(-usesSince), Where: []Condition{
-			here, {Field: FieldStage, Value: string(StageSignIn)},
-			{Field: FieldOutcome, Value: string(Allowed)}, {Field: FieldOutcome, Value: string(WouldBlock)},
-		},
-	}, GroupAdmin)
-	for _, group := range signIns {
-		if r.Admin != "" && CanonicalLogin(group.Key) == CanonicalLogin(r.Login) {
-			e.Here = group.Count
-		} else {
-			e.Others++
-		}
-	}
-	return e, err
 }
 
 // Answer is how a request is answered.

@@ -61,6 +61,9 @@ func (g *Gate) reload(ctx context.Context) error {
 		}
 	})
 	g.snap.global.Store(global)
+	if err := g.loadAsks(ctx, ""); err != nil {
+		return err
+	}
 	g.follower.moveTo(p.Position)
 	g.follower.last.Store(g.now().UnixMicro())
 	return nil
@@ -146,11 +149,14 @@ func (g *Gate) apply(ctx context.Context, changes []Change) error {
 	at := taken{changes[len(changes)-1].Pos, g.now()}
 	var tenants []string
 	var global bool
+	asks := map[string]bool{} // by tenant
 	for _, c := range changes {
 		switch c.Kind {
 		case ChangeGlobal:
 			global = true
-		case ChangeAccess, ChangeAsk, ChangeAlerts:
+		case ChangeAccess, ChangeAlerts:
+		case ChangeAsk:
+			asks[c.Tenant] = true
 		case ChangeSession:
 			g.endInSnapshot(c.Tenant, EndedSession{ID: c.Subject, Expires: time.UnixMicro(c.Version)})
 		default:
@@ -161,6 +167,11 @@ func (g *Gate) apply(ctx context.Context, changes []Change) error {
 	}
 	for _, id := range tenants {
 		if err := g.loadTenant(ctx, id, at); err != nil {
+			return err
+		}
+	}
+	for id := range asks {
+		if err := g.loadAsks(ctx, id); err != nil {
 			return err
 		}
 	}

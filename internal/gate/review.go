@@ -230,21 +230,31 @@ func (g *Gate) seenOf(ctx context.Context, tenant string, c Condition) (Seen, er
 	sums, err := g.store.SumAttempts(ctx, f)
 	var s Seen
 	for _, sum := range sums {
-		switch {
-		case sum.Stage == StageSignIn && (sum.Outcome == Allowed || sum.Outcome == WouldBlock):
-			s.SignIns += sum.Count
-			if sum.Last.After(s.Last) {
-				s.Last = sum.Last
-			}
-		case sum.Outcome == Blocked:
-			s.Blocked += sum.Count
-		case sum.Outcome == WouldBlock:
-			s.WouldBlock += sum.Count
-		case sum.Outcome == Refused:
-			s.Refused += sum.Count
-		}
+		s.add(sum)
 	}
 	return s, err
+}
+
+// add counts what became of attempts.
+func (s *Seen) add(sum AttemptSum) {
+	switch {
+	case sum.signedIn():
+		s.SignIns += sum.Count
+		if sum.Last.After(s.Last) {
+			s.Last = sum.Last
+		}
+	case sum.Outcome == Blocked:
+		s.Blocked += sum.Count
+	case sum.Outcome == WouldBlock:
+		s.WouldBlock += sum.Count
+	case sum.Outcome == Refused:
+		s.Refused += sum.Count
+	}
+}
+
+// signedIn reports whether these are sign-ins that were complete.
+func (s *AttemptSum) signedIn() bool {
+	return s.Stage == StageSignIn && (s.Outcome == Allowed || s.Outcome == WouldBlock)
 }
 
 // steps writes an explanation in the order of the decision.

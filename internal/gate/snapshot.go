@@ -18,6 +18,7 @@ type snapshot struct {
 	tokens  *shards[string]       // hash of a token → tenant ID
 	tenants *shards[*tenantState] // tenant ID → state
 	pending *shards[*Pending]     // tenant ID → the change that waits to be confirmed
+	asks    *shards[[]time.Time]  // tenant ID → when the access requests that wait were made
 	global  atomic.Pointer[globalState]
 }
 
@@ -30,7 +31,7 @@ type globalState struct {
 }
 
 func newSnapshot() *snapshot {
-	return &snapshot{hosts: newShards[string](), slugs: newShards[string](), tokens: newShards[string](), tenants: newShards[*tenantState](), pending: newShards[*Pending]()}
+	return &snapshot{hosts: newShards[string](), slugs: newShards[string](), tokens: newShards[string](), tenants: newShards[*tenantState](), pending: newShards[*Pending](), asks: newShards[[]time.Time]()}
 }
 
 // ready reports whether the policy was ever loaded.

@@ -82,9 +82,8 @@ type Position struct {
 type ChangeKind string
 
 // Kinds of changes. Followers reload the tenant for every kind but
-// ChangeSession (one more ended session), ChangeGlobal, and ChangeAccess and
-// ChangeAsk and ChangeAlerts, from
-// which no decision follows.
+// ChangeSession (one more ended session), ChangeGlobal, ChangeAsk (the requests
+// that wait), and ChangeAccess and ChangeAlerts, from which no decision follows.
 const (
 	ChangeTenant    ChangeKind = "tenant"
 	ChangeList      ChangeKind = "list"

@@ -78,6 +78,9 @@ func (s *Store) Asks(ctx context.Context, f gate.AskFilter) ([]gate.AccessReques
 	expired := micro(f.Now.Add(-gate.AskLives))
 	switch f.State {
 	case "":
+		if f.Past {
+			w.and(`NOT (r.state = 'waiting' AND r.made > ` + w.arg(expired) + `)`)
+		}
 	case gate.AskWaiting:
 		w.and(`r.state = 'waiting' AND r.made > ` + w.arg(expired))
 	case gate.AskExpired:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -95,5 +96,49 @@ func TestAsksAtOnce(t *testing.T) {
 		list, err := s.Asks(t.Context(), gate.AskFilter{Tenant: "ACME", Now: epoch})
 		must(t, err)
 		equal(t, "waiting", len(list), 5)
+	})
+}
+
+// TestAskFacts: what is known of addresses and of people, in one question.
+func TestAskFacts(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		addAdmin(t, s, "ACME", "A1")
+		made := func(reference, address, admin string, outcome gate.Outcome, after time.Duration) gate.Attempt {
+			a := gate.Attempt{
+				Reference: reference, FirstTime: epoch.Add(after), LastTime: epoch.Add(after), Tenant: "ACME", Address: netip.MustParseAddr(address),
+				Stage: gate.StageSignIn, Outcome: outcome, Reason: gate.ByNetwork, Admin: admin, Count: 2, Node: "sh-1", Boot: "BOOT",
+			}
+			a.Bits = a.Address.BitLen()
+			return a
+		}
+		folded := made("SP-5", "198.51.100.0", "", gate.Blocked, 0)
+		folded.Bits = 24
+		must(t, s.PutAttempts(t.Context(), gate.Ledger{Boot: "BOOT", Node: "sh-1", Started: epoch}, []gate.Attempt{
+			made("SP-1", "198.51.100.7", "A1", gate.Allowed, time.Hour), made("SP-2", "198.51.100.7", "A1", gate.Allowed, 2*time.Hour),
+			made("SP-3", "2001:db8::1", "A1", gate.Refused, time.Hour), made("SP-4", "192.0.2.1", "", gate.Blocked, time.Hour), folded,
+			made("SP-6", "198.51.100.7", "A1", gate.Allowed, -time.Hour),
+		}))
+		got, err := s.AskFacts(t.Context(), "ACME", epoch, []netip.Addr{netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("198.51.100.0")}, []string{"A1"})
+		must(t, err)
+		slices.SortFunc(got, func(a, b gate.AskFact) int { return a.Address.Compare(b.Address) })
+		equal(t, "facts", got, []gate.AskFact{
+			{Address: netip.MustParseAddr("198.51.100.7"), Admin: "A1", AttemptSum: gate.AttemptSum{Stage: gate.StageSignIn, Outcome: gate.Allowed, Count: 4, Last: epoch.Add(2 * time.Hour)}},
+			{Address: netip.MustParseAddr("2001:db8::1"), Admin: "A1", AttemptSum: gate.AttemptSum{Stage: gate.StageSignIn, Outcome: gate.Refused, Count: 2, Last: epoch.Add(time.Hour)}},
+		})
+
+		_, err = s.AddAsk(t.Context(), record("request.add"), ask("R1", "b1", epoch), 9)
+		must(t, err)
+		for _, tenant := range []string{"", "ACME"} {
+			waiting, err := s.AsksMade(t.Context(), tenant, epoch.Add(-time.Second))
+			must(t, err)
+			equal(t, "waiting", waiting, map[string][]time.Time{"ACME": {epoch}})
+		}
+		past, err := s.Asks(t.Context(), gate.AskFilter{Tenant: "ACME", Past: true, Now: epoch})
+		must(t, err)
+		equal(t, "not waiting", past, []gate.AccessRequest(nil))
+		past, err = s.Asks(t.Context(), gate.AskFilter{Tenant: "ACME", Past: true, Now: epoch.Add(gate.AskLives)})
+		must(t, err)
+		equal(t, "expired", len(past), 1)
 	})
 }

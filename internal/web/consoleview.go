@@ -38,6 +38,7 @@ func (v *consoleView) frame() *consoleView { return v }
 // navItem leads to a part of the console.
 type navItem struct {
 	Path, Word string // Word is the key of its word
+	Count      int    // of what waits there; 0: nothing, or nothing can
 	Key        string // that leads there, see goKeys; empty: none does
 	Current    bool   // this page, or one below it
 }
@@ -50,7 +51,7 @@ func navOf(pages []consolePage, role gate.Role, path string) []navItem {
 			continue
 		}
 		below := path == p.path || strings.HasPrefix(path, p.path+"/")
-		items = append(items, navItem{p.path, p.nav, goKeys[p.path], below})
+		items = append(items, navItem{Path: p.path, Word: p.nav, Key: goKeys[p.path], Current: below})
 	}
 	return items
 }
@@ -95,6 +96,11 @@ func (s *screen) frame(title string, pairs ...any) *consoleView {
 	v.Runs = v.Visit || s.h.door.Operates(s.actor)
 	v.Title = v.T(title, pairs...)
 	v.Here, v.Session = s.here(), s.sessionEnd(v)
+	for i := range v.Nav {
+		if v.Nav[i].Word == "nav.requests" {
+			v.Nav[i].Count = s.h.door.WaitingAsks(s.actor, s.tenant)
+		}
+	}
 	if v.Reader = slices.Contains(readerRoles, s.actor.Role); v.Reader {
 		for _, of := range banners {
 			v.Banners = append(v.Banners, of(s, v)...)

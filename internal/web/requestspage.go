@@ -3,18 +3,26 @@ package web
 import (
 	"errors"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
-// answeredMost is how many answered requests the page shows below those that
-// wait.
-const answeredMost = 20
+// How many requests the page shows: of those that wait, and below them of those
+// that were answered.
+const (
+	waitingMost  = 20
+	answeredMost = 20
+)
 
 // requestsData is what the inbox of access requests shows.
 type requestsData struct {
 	*consoleView
 	Waiting  []requestCard
+	Older    string // link to those that wait and were made before; empty: there are none
+	Newest   string // link back; empty: these are the newest
 	Answered []answeredRow
 	Most     int // characters of a note
 }
@@ -50,29 +58,34 @@ var askStates = map[gate.AskState]stateWord{
 
 func requestsPage(s *screen) error { return s.requests(http.StatusOK) }
 
-// requests shows the inbox.
+// requests shows the inbox: some of the requests that wait, the newest first,
+// and beside the first of them those that were answered lately.
 func (s *screen) requests(status int, problems ...trouble) error {
 	d := &requestsData{consoleView: s.frame("requests.title"), Most: gate.MaxWhy}
 	d.Problems = problems
-	all, err := s.h.door.AccessRequests(s.Context(), s.actor, gate.AskFilter{Tenant: s.tenant, State: gate.AskWaiting})
+	before, err := requestsBefore(s.URL.Query().Get("before"))
 	if err != nil {
 		return err
 	}
-	for i := range all {
-		card, err := s.requestCard(d, &all[i])
+	if len(problems) > 0 { // the one that was answered has to be on the page
+		r, err := s.h.door.AccessRequest(s.Context(), s.actor, s.tenant, s.arg)
 		if err != nil {
 			return err
 		}
-		d.Waiting = append(d.Waiting, card)
+		before = gate.Cursor{Time: r.Made.Add(time.Microsecond)}
 	}
-	recent, err := s.h.door.AccessRequests(s.Context(), s.actor, gate.AskFilter{Tenant: s.tenant, Limit: answeredMost + len(all)})
+	if err := s.waiting(d, before); err != nil {
+		return err
+	}
+	if before != (gate.Cursor{}) {
+		d.Newest = d.Link("requests")
+		return s.render(status, "requests", d)
+	}
+	past, err := s.h.door.AccessRequests(s.Context(), s.actor, gate.AskFilter{Tenant: s.tenant, Past: true, Limit: answeredMost})
 	if err != nil {
 		return err
 	}
-	for _, r := range recent {
-		if r.State == gate.AskWaiting {
-			continue
-		}
+	for _, r := range past {
 		row := answeredRow{AccessRequest: r, Made: d.moment(r.Made), Decided: d.moment(r.Decided), State: askStates[r.State]}
 		if !r.Until.IsZero() {
 			until := d.moment(r.Until)
@@ -83,11 +96,39 @@ func (s *screen) requests(status int, problems ...trouble) error {
 	return s.render(status, "requests", d)
 }
 
-func (s *screen) requestCard(d *requestsData, r *gate.AccessRequest) (requestCard, error) {
-	evidence, err := s.h.door.AskEvidence(s.Context(), s.actor, r)
-	if err != nil {
-		return requestCard{}, err
+// requestsBefore reads where a page of older requests begins.
+func requestsBefore(text string) (gate.Cursor, error) {
+	if text == "" {
+		return gate.Cursor{}, nil
 	}
+	at, id, _ := strings.Cut(text, "-")
+	micros, err := strconv.ParseInt(at, 10, 64)
+	if err != nil || micros <= 0 {
+		return gate.Cursor{}, gate.ErrNotFound
+	}
+	return gate.Cursor{Time: time.UnixMicro(micros).UTC(), ID: id}, nil
+}
+
+// waiting makes the cards of the requests that wait.
+func (s *screen) waiting(d *requestsData, before gate.Cursor) error {
+	f := gate.AskFilter{Tenant: s.tenant, State: gate.AskWaiting, Limit: waitingMost + 1, Before: before}
+	found, err := s.h.door.AccessRequests(s.Context(), s.actor, f)
+	if err != nil {
+		return err
+	}
+	if len(found) > waitingMost {
+		found = found[:waitingMost]
+		last := &found[waitingMost-1]
+		d.Older = d.Link("requests", "before", number(last.Made.UnixMicro())+"-"+last.ID)
+	}
+	evidence, err := s.h.door.AskEvidence(s.Context(), s.actor, s.tenant, found)
+	for i := range evidence {
+		d.Waiting = append(d.Waiting, s.requestCard(d, &found[i], &evidence[i]))
+	}
+	return err
+}
+
+func (s *screen) requestCard(d *requestsData, r *gate.AccessRequest, evidence *gate.AskEvidence) requestCard {
 	c := requestCard{AccessRequest: *r, AskEvidence: evidence, Made: d.moment(r.Made), Wanted: d.spanWords(spanText(r.For))}
 	c.Place = s.h.door.PlaceOf(r.Address, r.Address.BitLen()).String()
 	if evidence.Admin != nil && !evidence.Admin.Last.IsZero() {
@@ -99,7 +140,7 @@ func (s *screen) requestCard(d *requestsData, r *gate.AccessRequest) (requestCar
 		c.Proposal, c.ProposalNote = d.T("requests.proposal", "Who", r.ProposedBy, "Time", d.spanWords(chosen)), r.Note
 	}
 	c.Spans = d.spans(chosen)
-	return c, nil
+	return c
 }
 
 // spans are the times to choose from, and the chosen one where it is another.

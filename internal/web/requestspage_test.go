@@ -1,7 +1,10 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,4 +86,50 @@ func (s *site) person(login string, role gate.Role) *visitor {
 	v.form(loginPath, "login", login, "password", firstPassword).leads(s, passwordPath)
 	v.form(passwordPath, "current", firstPassword, "password", newPassword).leads(s, "/")
 	return v
+}
+
+// TestManyRequests: the inbox shows some at a time, the newest first, and the
+// navigation how many there are.
+func TestManyRequests(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(d *gate.Door) { d.Rules.SecondFactor = gate.SecondFactorOff })
+	owner := s.person("li.na", gate.RoleOwner)
+	const many = waitingMost + 3
+	for i := range many {
+		r := gate.AccessRequest{
+			ID: fmt.Sprintf("R%02d", i), Tenant: s.tenant.ID, Reference: "SP-0000-0000", Address: netip.MustParseAddr("198.51.100.7"), Login: "wu.min",
+			Why: "why", For: time.Hour, Made: time.Unix(s.clock.Load()+int64(i), 0).UTC(), Browser: []byte{byte(i)}, State: gate.AskWaiting,
+		}
+		must(s.store.AddAsk(t.Context(), gate.Record{Action: "request.add", At: r.Made}, r, many))
+	}
+	if _, err := s.Decline(t.Context(), command, s.tenant.ID, "R00", ""); err != nil { // brings this node up to date
+		t.Fatal(err)
+	}
+	s.later(time.Minute)
+	cards := func(path string) (ids []string, page *html.Node) {
+		t.Helper()
+		page = owner.get(path).shows(t, http.StatusOK, english.T("requests.title"))
+		for _, n := range all(page, "article") {
+			ids = append(ids, strings.TrimPrefix(attr(n, "aria-labelledby"), "request-"))
+		}
+		return ids, page
+	}
+	ids, page := cards(Prefix + "requests")
+	if len(ids) != waitingMost || ids[0] != "R22" {
+		t.Errorf("the first page has %d cards from %s on", len(ids), ids[0])
+	}
+	if text := textOf(first(page, "nav")) + textOf(page); !strings.Contains(text, "Requests 22") {
+		t.Errorf("the navigation does not say how many there are: %s", text)
+	}
+	older := find1(page, func(n *html.Node) bool { return attr(n, "rel") == "next" })
+	ids, _ = cards(attr(older, "href"))
+	if !slices.Equal(ids, []string{"R02", "R01"}) {
+		t.Errorf("the second page has %v", ids)
+	}
+	wrong := owner.form(Prefix+"requests/R01/approve", "for", "8h", "note", strings.Repeat("x", gate.MaxWhy+1))
+	page = wrong.shows(t, http.StatusUnprocessableEntity, english.T("requests.title"))
+	if id := attr(first(page, "article"), "aria-labelledby"); id != "request-R01" {
+		t.Errorf("what is wrong with R01 is said on a page that begins with %s", id)
+	}
+	owner.get(Prefix+"requests?before=x").shows(t, http.StatusNotFound, english.T("error.not_found.title"))
 }
