@@ -69,9 +69,13 @@ type App struct {
 	// SignIn are the rules of signing in.
 	SignIn SignIn `json:"sign_in,omitzero"`
 
-	// Retention is how long attempts are kept, from 1 hour to 10 years.
-	// Default: 365d.
+	// Retention is how long attempts are kept, from 1 hour to 10 years; a tenant
+	// may keep its own for less. Default: 365d.
 	Retention caddy.Duration `json:"retention,omitempty"`
+
+	// RetentionFloor is how short a tenant may make its own retention, from 1
+	// hour to Retention. Default: 30d, or Retention where that is less.
+	RetentionFloor caddy.Duration `json:"retention_floor,omitempty"`
 
 	// Places are files in MaxMind's format (.mmdb) that tell the country or
 	// region of an address, and the network that it belongs to, for people to
@@ -188,7 +192,8 @@ func (a *App) setDefaults() {
 	setDefault(&a.SignIn.Lock, caddy.Duration(15*time.Minute))
 	setDefault(&a.SignIn.SecondFactor, gate.SecondFactorRequired)
 	setDefault(&a.AlertWebhooks, webhooksPublic)
-	setDefault(&a.Retention, caddy.Duration(365*24*time.Hour))
+	setDefault(&a.Retention, caddy.Duration(gate.DefaultRetention))
+	setDefault(&a.RetentionFloor, min(a.Retention, caddy.Duration(gate.DefaultRetentionFloor)))
 	if a.Node == "" {
 		name, err := os.Hostname()
 		if err != nil || name == "" {
@@ -283,7 +288,8 @@ func (a *App) Validate() error {
 		oneOf("sign_in second_factor", a.SignIn.SecondFactor, gate.SecondFactorRequired, gate.SecondFactorOptional, gate.SecondFactorOff),
 		oneOf("alert_webhooks", a.AlertWebhooks, webhooksPublic, webhooksAnywhere),
 		oneOf("without_header", a.WithoutHeader, withoutHeaderRefuse, withoutHeaderPeer),
-		between("retention", a.Retention, time.Hour, 3650*24*time.Hour),
+		between("retention", a.Retention, gate.MinRetention, gate.MaxRetention),
+		between("retention_floor", a.RetentionFloor, gate.MinRetention, time.Duration(a.Retention)),
 		a.validateNode(),
 	)
 }
@@ -330,7 +336,7 @@ func oneOf[T ~string](option string, value T, known ...T) error {
 // Start opens the store, unless the configuration before this one did. Requests
 // that come earlier, since Caddy starts apps in any order, wait for it.
 func (a *App) Start() error {
-	if err := a.install.open(a.logger, time.Duration(a.Retention)); err != nil {
+	if err := a.install.open(a.logger, a.retention()); err != nil {
 		return err
 	}
 	a.install.show(a)
@@ -344,6 +350,10 @@ func (a *App) Start() error {
 	}
 	a.install.gate.Load().SetTrustElsewhere(elsewhere)
 	return nil
+}
+
+func (a *App) retention() gate.RetentionBounds {
+	return gate.RetentionBounds{Floor: time.Duration(a.RetentionFloor), Most: time.Duration(a.Retention)}
 }
 
 // keepStreams is called before the first request reaches a console, and before

@@ -76,9 +76,10 @@ var global = words[App]{
 		return choice(d, &a.AlertWebhooks, webhooksPublic, webhooksAnywhere)
 	},
 
-	"session":   func(d *caddyfile.Dispenser, a *App) error { return block(d, sessionWords, &a.Session) },
-	"sign_in":   func(d *caddyfile.Dispenser, a *App) error { return block(d, signInWords, &a.SignIn) },
-	"retention": func(d *caddyfile.Dispenser, a *App) error { return duration(d, &a.Retention) },
+	"session":         func(d *caddyfile.Dispenser, a *App) error { return block(d, sessionWords, &a.Session) },
+	"sign_in":         func(d *caddyfile.Dispenser, a *App) error { return block(d, signInWords, &a.SignIn) },
+	"retention":       func(d *caddyfile.Dispenser, a *App) error { return duration(d, &a.Retention) },
+	"retention_floor": func(d *caddyfile.Dispenser, a *App) error { return duration(d, &a.RetentionFloor) },
 }
 
 var sessionWords = words[Session]{
@@ -126,6 +127,7 @@ var siteWords = words[Handler]{
 //			second_factor required|optional|off
 //		}
 //		retention         <duration>
+//		retention_floor   <duration>
 //		places            <file>…
 //		deliver syslog tcp|tls://<host>[:<port>] {
 //			name, tenant, format, facility, ca, client_certificate

@@ -11,7 +11,9 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
 
@@ -59,10 +61,12 @@ func onStore(cmd *cobra.Command) *cobra.Command {
 
 // location is where the store is.
 type location struct {
-	dsn     string
-	secret  []byte         // nil: in the file beside a SQLite store
-	places  []string       // files that tell places
-	trusted []netip.Prefix // proxies that the configuration trusts, as far as it lists them
+	dsn    string
+	secret []byte   // nil: in the file beside a SQLite store
+	places []string // files that tell places
+	// retention is what the configuration allows; nil: it is not known.
+	retention *gate.RetentionBounds
+	trusted   []netip.Prefix // proxies that the configuration trusts, as far as it lists them
 }
 
 // find looks up where the store is. It reads the configuration and neither
@@ -123,9 +127,11 @@ func placeIn(file, adapter string) (location, error) {
 	var config struct {
 		Apps struct {
 			Sallyport struct {
-				Store          string   `json:"store"`
-				Secret         string   `json:"secret"`
-				Places         []string `json:"places"`
+				Store          string         `json:"store"`
+				Secret         string         `json:"secret"`
+				Places         []string       `json:"places"`
+				Retention      caddy.Duration `json:"retention"`
+				RetentionFloor caddy.Duration `json:"retention_floor"`
 				TrustedProxies struct {
 					Ranges []string `json:"ranges"`
 				} `json:"trusted_proxies"`
@@ -137,6 +143,7 @@ func placeIn(file, adapter string) (location, error) {
 	}
 	app := &config.Apps.Sallyport
 	p := location{dsn: defaultDSN(), trusted: prefixes(app.TrustedProxies.Ranges)}
+	p.retention = &gate.RetentionBounds{Floor: time.Duration(app.RetentionFloor), Most: time.Duration(app.Retention)}
 	if app.Store != "" {
 		if p.dsn, err = fillIn("store", app.Store); err != nil {
 			return p, err

@@ -24,15 +24,21 @@ network is added.`
 	set := onStore(leaf("set TENANT", "Change name, hosts or mode of a tenant", setTenant))
 	set.Long = `Changes what is named. --host replaces all hosts of the tenant, --add-host and
 --remove-host change single ones. Changing the mode is an edit of the list, with
-the same guards: one that would admit no owner is not enforced.`
+the same guards: one that would admit no owner is not enforced. A shorter
+retention deletes, and a shorter --shorten-after cuts addresses, for good.`
 	set.Example = `  caddy sallyport tenant set acme --mode enforced
-  caddy sallyport tenant set acme --add-host console.acme.example`
+  caddy sallyport tenant set acme --add-host console.acme.example
+  caddy sallyport tenant set acme --retention 183d --shorten-after 90d --check-passwords on`
 	set.Flags().String("name", "", "name as people write it")
 	set.Flags().StringArray("host", nil, "host name, instead of those it has; may be repeated")
 	set.Flags().StringArray("add-host", nil, "another host name; may be repeated")
 	set.Flags().StringArray("remove-host", nil, "host name to take away; may be repeated")
 	set.Flags().String("mode", "", "off, dry_run or enforced")
 	editFlags(set)
+	set.Flags().String("retention", "", "how long attempts are kept, as in 183d; default: as long as the operator allows")
+	set.Flags().String("shorten-after", "", "age after which addresses of attempts are cut to /24 and /64, as in 90d, or never")
+	set.Flags().String("check-passwords", "", "on or off: record right passwords of sign-ins from outside the list")
+	set.Flags().String("access-requests", "", "on or off: who is kept out may ask to be let in")
 
 	remove := onStore(leaf("remove TENANT", "Remove a tenant with its people, list and sessions", removeTenant))
 	remove.Long = `Removes a tenant with its people, its list and their sessions. Its attempts and
@@ -55,10 +61,12 @@ type tenantView struct {
 	Version int64        `json:"version"` // of the list
 	Pending *pendingView `json:"pending"` // the change of the list that waits to be confirmed
 	Created *string      `json:"created"`
+	Policy  settingsView `json:"policy"`
 }
 
 func (c *call) viewTenant(t *gate.Tenant) tenantView {
-	return tenantView{ID: t.ID, Slug: t.Slug, Name: t.Name, Hosts: orEmpty(t.Hosts), Mode: t.Mode, Version: t.Version, Pending: viewPending(c.Pending(t.ID)), Created: stampOrNull(t.Created)}
+	return tenantView{ID: t.ID, Slug: t.Slug, Name: t.Name, Hosts: orEmpty(t.Hosts), Mode: t.Mode, Version: t.Version, Pending: viewPending(c.Pending(t.ID)), Created: stampOrNull(t.Created),
+		Policy: viewSettings(&t.Settings)}
 }
 
 func addTenant(c *call) error {
@@ -114,6 +122,7 @@ func (c *call) showTenant(t *gate.Tenant) error {
 		row(w, "hosts", strings.Join(t.Hosts, " "))
 		row(w, "mode", t.Mode)
 		row(w, "list version", t.Version)
+		viewSettings(&t.Settings).print(w)
 		row(w, "created", stamp(t.Created))
 		row(w, "id", t.ID)
 		viewPending(c.Pending(t.ID)).print(w, t.Slug)
@@ -125,8 +134,8 @@ func setTenant(c *call) error {
 	switch {
 	case single && c.given("host"):
 		return usage("--host replaces all hosts: give it, or --add-host and --remove-host")
-	case !single && !c.given("host") && !c.given("name") && !c.given("mode"):
-		return usage("there is nothing to change: give --name, --mode, --host, --add-host or --remove-host")
+	case !single && !c.given("host") && !c.given("name") && !c.given("mode") && !c.givenSettings():
+		return usage("there is nothing to change: give --name, --mode, --host, --add-host, --remove-host, or what 'tenant set --help' lists")
 	case !c.given("mode") && (c.given("reason") || c.given("confirm-within") || c.given("accept")):
 		return usage("--reason, --confirm-within and --accept belong to --mode")
 	}
@@ -134,9 +143,16 @@ func setTenant(c *call) error {
 	if err != nil {
 		return err
 	}
+	choose, err := c.settings()
+	if err != nil {
+		return err
+	}
 	return c.with(func() error {
 		t, err := c.tenant(c.arg(0))
 		if err != nil {
+			return err
+		}
+		if t, err = c.choose(t, choose); err != nil {
 			return err
 		}
 		patch := gate.TenantPatch{Name: ifGiven(c, "name", c.text("name")), Mode: ifGiven(c, "mode", gate.Mode(c.text("mode"))), Edit: options}

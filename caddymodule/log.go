@@ -47,6 +47,9 @@ func (n *installation) fields(a *gate.Attempt) []zap.Field {
 	if a.Login != "" {
 		fields = append(fields, zap.String("admin", a.Login))
 	}
+	if a.Password != "" {
+		fields = append(fields, zap.String("password", string(a.Password)))
+	}
 	return fields
 }
 

@@ -117,7 +117,7 @@ func (n *installation) leave() error {
 }
 
 // open opens the store and starts the gate, once.
-func (n *installation) open(log *zap.Logger, retention time.Duration) error {
+func (n *installation) open(log *zap.Logger, retention gate.RetentionBounds) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.log.Store(newLoggers(log))
@@ -152,7 +152,7 @@ func (n *installation) openStore(ctx context.Context) (*store.Store, error) {
 	return store.Open(ctx, n.dsn, store.Options{Secret: n.secret, Migrate: true})
 }
 
-func (n *installation) startGate(ctx context.Context, s *store.Store, retention time.Duration) (*gate.Gate, error) {
+func (n *installation) startGate(ctx context.Context, s *store.Store, retention gate.RetentionBounds) (*gate.Gate, error) {
 	g, err := gate.New(ctx, gate.Options{
 		Store: s, Node: n.node, Retention: retention, Spool: spoolOf(n.dsn),
 		Log: gate.Logger{Attempt: n.logAttempt, Trouble: n.logTrouble},

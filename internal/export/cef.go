@@ -96,6 +96,7 @@ func cefExtensions(it *item) []extension {
 		{"cs4", "country or region (approximate)", it.place.Country},
 		{"cs5", "network name (approximate)", it.place.Network},
 		{"cs6", "session", it.Session},
+		{"flexString1", "password", string(it.Password)},
 		{"cn1", "list version", number(it.ListVersion)},
 		{"cn2", "autonomous system (approximate)", number(int64(it.place.ASN))},
 	} {

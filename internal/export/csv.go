@@ -39,6 +39,7 @@ var columns = []column{
 	{"admin", func(_ *csvLines, it *item) string { return cmp.Or(it.Login, it.Admin) }},
 	{"admin_id", func(_ *csvLines, it *item) string { return it.Admin }},
 	{"login_hash", func(_ *csvLines, it *item) string { return it.LoginHash }},
+	{"password", func(_ *csvLines, it *item) string { return string(it.Password) }},
 	{"session", func(_ *csvLines, it *item) string { return it.Session }},
 	{"host", func(_ *csvLines, it *item) string { return it.Host }},
 	{"method", func(_ *csvLines, it *item) string { return it.Method }},

@@ -104,6 +104,7 @@ func ecsOwn(o *object, it *item) {
 	o.number("count", it.Count)
 	o.positive("list_version", it.ListVersion)
 	o.text("login_hash", it.LoginHash)
+	o.text("password", string(it.Password))
 	o.text("session", it.Session)
 	o.text("peer", Address(it.Peer, it.Peer.BitLen()))
 }

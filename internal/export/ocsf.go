@@ -161,6 +161,7 @@ func ocsfUnmapped(o *object, it *item, signIn bool) {
 	o.text("outcome", string(it.Outcome))
 	o.text("node", it.Node)
 	o.text("login_hash", it.LoginHash)
+	o.text("password", string(it.Password))
 	if !signIn {
 		o.text("admin", cmp.Or(it.Login, it.Admin))
 		o.text("admin_id", it.Admin)

@@ -25,6 +25,7 @@ type Record struct {
 	Admin       *string      `json:"admin"` // login
 	AdminID     *string      `json:"admin_id"`
 	LoginHash   *string      `json:"login_hash"` // of what was typed and is no admin's login
+	Password    *string      `json:"password"`   // "right": of a sign-in from outside the list, where the tenant looks at it
 	Session     *string      `json:"session"`
 	Method      string       `json:"method"`
 	Path        string       `json:"path"`
@@ -59,7 +60,8 @@ func NewRecord(a *gate.Attempt, tenant string, place gate.Place) Record {
 		Reference: a.Reference, Time: Time(a.FirstTime), Tenant: present(tenant), Host: a.Host,
 		Address: present(Address(a.Address, a.Bits)), Country: present(place.Country), Network: NetworkOf(place),
 		Peer: present(Address(a.Peer, a.Peer.BitLen())), Stage: a.Stage, Outcome: a.Outcome, Reason: a.Reason,
-		Admin: present(cmp.Or(a.Login, a.Admin)), AdminID: present(a.Admin), LoginHash: present(a.LoginHash), Session: present(a.Session),
+		Admin: present(cmp.Or(a.Login, a.Admin)), AdminID: present(a.Admin), LoginHash: present(a.LoginHash),
+		Password: present(string(a.Password)), Session: present(a.Session),
 		Method: a.Method, Path: a.Path, UserAgent: a.UserAgent, ListVersion: a.ListVersion,
 		Count: a.Count, FirstTime: Time(a.FirstTime), LastTime: Time(a.LastTime), Node: a.Node,
 	}

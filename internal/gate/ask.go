@@ -135,11 +135,11 @@ type AskStore interface {
 // the login is anybody's or not, and is about one refusal of this very visitor:
 // nobody can ask who was not kept out. It returns the secret by which the
 // browser reads the answer. The errors to expect are *InvalidError, *Refusal
-// (throttled), ErrAskNotNeeded, ErrNotFound where the site names no tenant, and
-// ErrAskAgain with the request that waits.
+// (throttled), ErrAskNotNeeded, ErrNotFound where the site names no tenant or that
+// wants no requests, and ErrAskAgain with the request that waits.
 func (d *Door) Ask(ctx context.Context, q *Request, dec *Decision, a Ask) (*AccessRequest, string, error) {
 	switch {
-	case dec.Tenant == nil || !q.Address.Addr.IsValid():
+	case dec.Tenant == nil || !q.Address.Addr.IsValid() || dec.Tenant.Settings.NoRequests:
 		return nil, "", ErrNotFound
 	case dec.Inside():
 		return nil, "", ErrAskNotNeeded

@@ -20,6 +20,7 @@ type Attempt struct {
 	Admin       string // admin ID, only where what was typed is an admin
 	Login       string // that admin's login, filled when read
 	LoginHash   string // keyed hash of anything else that was typed
+	Password    PasswordCheck
 	Session     string
 	Method      string
 	Path        string // without the query
@@ -34,6 +35,14 @@ type Attempt struct {
 	Boot        string // the start of the program that saw it, for the ledger
 }
 
+// PasswordCheck says what a look at the password of a sign-in from outside the
+// list found, where the tenant chose to look: see [Settings.CheckOutside].
+type PasswordCheck string
+
+// PasswordRight means that somebody has the admin's password, in a place that
+// the admin may not come from. Anything else, looked at or not, is empty.
+const PasswordRight PasswordCheck = "right"
+
 // Hop is one step of the walk that found, or did not find, a client address.
 type Hop struct {
 	Text    string `json:"text"`    // as it stood there
@@ -41,6 +50,12 @@ type Hop struct {
 	Source  string `json:"source"`  // peer, or the header's name
 	Trusted bool   `json:"trusted"` // one of the trusted proxies
 	Chosen  bool   `json:"chosen,omitempty"`
+}
+
+// shortened reports whether the address was cut at its age. Those of floods are
+// cut as well, but keep how they were found.
+func (a *Attempt) shortened() bool {
+	return a.Address.IsValid() && a.Bits < a.Address.BitLen() && len(a.Hops) == 0
 }
 
 // AttemptFilter selects attempts. The zero value selects all of them.
@@ -80,8 +95,9 @@ const (
 	FieldAddress   Field = "address"
 	FieldLogin     Field = "login"
 	FieldReference Field = "reference"
-	FieldCountry   Field = "country" // of the address's place; known to summaries and lists, not to exports and tails
-	FieldASN       Field = "asn"     // as FieldCountry: the number of the network's owner, in digits
+	FieldCountry   Field = "country"  // of the address's place; known to summaries and lists, not to exports and tails
+	FieldASN       Field = "asn"      // as FieldCountry: the number of the network's owner, in digits
+	FieldPassword  Field = "password" // its one value is PasswordRight
 )
 
 // GroupBy names what attempts are grouped by.

@@ -26,10 +26,10 @@ const storeWithin = 5 * time.Second
 // Options set up a Gate.
 type Options struct {
 	Store     Store
-	Node      string        // name of this process in records; required
-	Retention time.Duration // how long attempts are kept; 0: 365 days
-	Hashers   int           // password hashes at once; 0: half of the processors
-	Spool     string        // folder for what cannot be stored at the moment; empty: memory only
+	Node      string          // name of this process in records; required
+	Retention RetentionBounds // how long attempts are kept
+	Hashers   int             // password hashes at once; 0: half of the processors
+	Spool     string          // folder for what cannot be stored at the moment; empty: memory only
 	// MaxRecords bounds the attempts in memory that are not stored yet; beyond
 	// it, floods are folded more coarsely. 0: 65,536.
 	MaxRecords int
@@ -52,13 +52,14 @@ type Logger struct {
 type Gate struct {
 	store     Store
 	node      string
-	retention atomic.Int64
+	retention atomic.Pointer[RetentionBounds]
 	now       func() time.Time
 	log       Logger
 
 	snap       *snapshot
 	tokens     *auth.Cache
 	hasher     *auth.Hasher
+	outsiders  *outsiders
 	recorder   *recorder
 	follower   follower
 	seen       activity
@@ -80,6 +81,7 @@ type Gate struct {
 	alertsDown atomic.Bool
 	pace       pace
 	history    *history
+	shortened  shortening
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -96,7 +98,7 @@ func New(ctx context.Context, o Options) (*Gate, error) {
 		g.now = time.Now
 	}
 	g.SetRetention(o.Retention)
-	g.hasher = newHasher(o.Hashers)
+	g.hasher, g.outsiders = newHasher(o.Hashers), newOutsiders()
 	g.recorder = newRecorder(o, g.now)
 	if err := g.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading policy: %w", err)
@@ -113,20 +115,6 @@ func newHasher(parallel int) *auth.Hasher {
 	}
 	return auth.NewHasher(parallel, 4*parallel)
 }
-
-// SetRetention changes how long attempts are kept; 0 means 365 days.
-func (g *Gate) SetRetention(d time.Duration) {
-	if d <= 0 {
-		d = 365 * 24 * time.Hour
-	}
-	g.retention.Store(int64(d))
-}
-
-// Retention is how long attempts are kept.
-func (g *Gate) Retention() time.Duration { return time.Duration(g.retention.Load()) }
-
-// Oldest is the moment from which on attempts are kept.
-func (g *Gate) Oldest() time.Time { return g.now().Add(-g.Retention()) }
 
 // Node is the name of this process in records.
 func (g *Gate) Node() string { return g.node }

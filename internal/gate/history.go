@@ -29,6 +29,7 @@ type Trace struct {
 	Reason    Reason
 	Admin     string
 	LoginHash string
+	Password  PasswordCheck
 	Address   netip.Addr
 	Bits      int
 	Count     int64
@@ -142,9 +143,10 @@ func referenceText(b [12]byte) string {
 }
 
 type traceKind struct {
-	stage   Stage
-	outcome Outcome
-	reason  Reason
+	stage    Stage
+	outcome  Outcome
+	reason   Reason
+	password PasswordCheck
 }
 
 type traceWho struct{ admin, hash string }
@@ -408,7 +410,7 @@ func (t *tenantHistory) row(r *Trace) traceRow {
 	row := traceRow{
 		first: r.First.UnixMicro(), count: r.Count, span: uint32(min(max(r.Last.Sub(r.First).Microseconds(), 0), 1<<32-1)),
 		addr: t.addrs.id(traceAddr{r.Address, r.Bits}), who: t.whos.id(traceWho{r.Admin, r.LoginHash}),
-		kind: t.kinds.id(traceKind{r.Stage, r.Outcome, r.Reason}),
+		kind: t.kinds.id(traceKind{r.Stage, r.Outcome, r.Reason, r.Password}),
 	}
 	copy(row.reference[:], r.Reference)
 	return row

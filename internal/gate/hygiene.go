@@ -105,7 +105,7 @@ func (d *Door) hygiene(ctx context.Context, by Actor, tenant string) (*hygiene, 
 		networks: networks, index: cidr.NewIndex(rangesOf(networks)), admins: active(t.Admins), now: now,
 		uses: make([][]Evidence, len(networks)), entries: map[string]map[int]int64{}, list: d.judge(ModeEnforced, networks, now),
 	}
-	days := min(hygieneDays, int(d.Retention()/evidencePiece))
+	days := min(hygieneDays, int(d.wholeFor(&t.Tenant)/evidencePiece))
 	long, err := d.collect(ctx, tenant, days, true, evidenceQuick)
 	if err != nil {
 		return nil, err

@@ -91,8 +91,37 @@ func (g *Gate) house(ctx context.Context) error {
 	if err := g.store.ForgetDeliveries(ctx, now.Add(-forgetDeliveries)); err != nil {
 		return err
 	}
+	if err := g.forget(ctx, now); err != nil {
+		return err
+	}
+	return g.shorten(ctx, now)
+}
+
+// forget deletes what is older than its tenant keeps it.
+func (g *Gate) forget(ctx context.Context, now time.Time) error {
+	most := g.RetentionBounds().Most
+	for tenant, kept := range g.shorterKept() {
+		if err := g.deleteAttempts(ctx, tenant, now.Add(-kept)); err != nil {
+			return err
+		}
+	}
+	return g.deleteAttempts(ctx, "", now.Add(-most))
+}
+
+// shorterKept are the tenants whose attempts are kept for less than most are.
+func (g *Gate) shorterKept() map[string]time.Duration {
+	shorter, b := map[string]time.Duration{}, g.RetentionBounds()
+	g.snap.tenants.all(func(id string, t *tenantState) {
+		if kept := t.Settings.retention(b); kept < b.Most {
+			shorter[id] = kept
+		}
+	})
+	return shorter
+}
+
+func (g *Gate) deleteAttempts(ctx context.Context, tenant string, before time.Time) error {
 	for {
-		n, err := g.store.DeleteAttempts(ctx, now.Add(-g.Retention()), retentionBatch)
+		n, err := g.store.DeleteAttempts(ctx, tenant, before, retentionBatch)
 		if err != nil || n < retentionBatch {
 			return err
 		}

@@ -60,7 +60,7 @@ func (g *Gate) strangerOrToken(tenant, login string) string {
 
 // Step is one line of an explanation.
 type Step struct {
-	Name   string // address, place, tenant, mode, list, entry, nearest, before, result
+	Name   string // address, place, tenant, mode, list, entry, nearest, before, password, result
 	Detail string // a sentence in English
 }
 
@@ -107,7 +107,7 @@ func (g *Gate) Explain(ctx context.Context, by Actor, tenant, reference string) 
 		return nil, err
 	}
 	e := &Explanation{Attempt: *a}
-	if a.Tenant != "" && a.ListVersion > 0 && a.Address.IsValid() {
+	if a.Tenant != "" && a.ListVersion > 0 && a.Address.IsValid() && !a.shortened() {
 		v, err := g.store.List(ctx, a.Tenant, a.ListVersion)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
@@ -279,6 +279,9 @@ func (g *Gate) steps(e *Explanation) []Step {
 		steps = append(steps, Step{"before", fmt.Sprintf("version %d admitted it by %s (%q) until %s",
 			p.Version, p.Network.Range, p.Network.Label, p.Until.Format(time.RFC3339))})
 	}
+	if a.Password == PasswordRight {
+		steps = append(steps, Step{"password", "it was the right one: somebody outside the list knows it. They were told what everybody outside is told"})
+	}
 	return append(steps, Step{"result", fmt.Sprintf("%s: %s, at the stage %s", a.Outcome, a.Reason, a.Stage)})
 }
 
@@ -298,6 +301,8 @@ func addressStep(a *Attempt) string {
 		}
 	}
 	switch {
+	case a.shortened():
+		return fmt.Sprintf("%s/%d: the rest of the address, and how it was found, was erased at its age", a.Address, a.Bits)
 	case chosen == nil:
 		return fmt.Sprintf("no address could be proven: the peer %s sent no entry that could be believed", textOf(a.Peer))
 	case chosen.Source == "peer":

@@ -97,16 +97,24 @@ type try struct {
 	admin  *Admin
 	was    adminDetail // admin as it was read
 	typed  string      // login that is no admin's
+	right  bool        // the password, of a try from outside
 	keys   [][]byte
 }
 
-// outside refuses a sign-in from where the tenant admits nobody. No password
-// is looked at and no account counts it, but it takes the same steps.
+// outside refuses a sign-in from where the tenant admits nobody. No account
+// counts it, and the password is only looked at where the tenant chose that, but
+// it takes the same steps.
 func (t *try) outside(ctx context.Context, f LoginForm, reason Reason) error {
 	t.keys = [][]byte{t.door.addressKey(t.q.Address.Addr)}
 	t.typed = f.Login
 	if err := t.reserve(ctx); err != nil {
 		return err
+	}
+	if t.tenant != nil && t.tenant.Settings.CheckOutside && reason == OutsideNetworks {
+		if err := t.look(ctx, f, t.verify); err != nil {
+			return err
+		}
+		return t.record(ctx, Blocked, reason, BadCredentials)
 	}
 	if _, err := t.verify(ctx, f.Password, ""); err != nil {
 		return err
@@ -183,7 +191,11 @@ func (t *try) admits() bool {
 // refuse records a failed try, durably, and answers with the reason that may
 // be told.
 func (t *try) refuse(ctx context.Context, reason, told Reason) error {
-	a := t.attempt(Refused, reason)
+	return t.record(ctx, Refused, reason, told)
+}
+
+func (t *try) record(ctx context.Context, outcome Outcome, reason, told Reason) error {
+	a := t.attempt(outcome, reason)
 	if err := t.door.recorder.put(ctx, a); err != nil {
 		return err
 	}
@@ -201,6 +213,9 @@ func (t *try) attempt(outcome Outcome, reason Reason) Attempt {
 		a.Admin, a.Login = t.admin.ID, t.admin.Login
 	case t.typed != "":
 		a.LoginHash = t.door.LoginHash(t.typed)
+	}
+	if t.right {
+		a.Password = PasswordRight
 	}
 	return a
 }

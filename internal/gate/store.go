@@ -145,6 +145,8 @@ type difference struct {
 type Store interface {
 	PolicyStore
 	TenantStore
+	SettingsStore
+	ShortenStore
 	DraftStore
 	PendingStore
 	EmergencyStore
@@ -348,9 +350,10 @@ type AttemptStore interface {
 	NoteAccess(ctx context.Context, rec Record, tenant, subject string) error
 	// SignIns returns how often each address signed in since.
 	SignIns(ctx context.Context, tenant string, since time.Time) ([]Use, error)
-	// DeleteAttempts deletes records whose last time is before, at most limit,
-	// and sessions long ended; the ledger keeps their counts.
-	DeleteAttempts(ctx context.Context, before time.Time, limit int) (int64, error)
+	// DeleteAttempts deletes records of a tenant (empty: of all) whose last time
+	// is before, at most limit, and sessions long ended; the ledger keeps their
+	// counts.
+	DeleteAttempts(ctx context.Context, tenant string, before time.Time, limit int) (int64, error)
 	// OpenLedger begins the account of a start of a node.
 	OpenLedger(ctx context.Context, l Ledger) error
 	// CloseLedger closes an account: what was seen and is neither stored nor

@@ -452,12 +452,14 @@ func (m *matching) matches(r *traceRow) bool {
 // of them, everything else must hold together.
 func matchingOf(g *Gate, v *view, where []Condition) matching {
 	var m matching
-	m.kind = allowed(v.kinds, where, []Field{FieldStage, FieldOutcome, FieldReason}, func(k traceKind, c *Condition) bool {
+	m.kind = allowed(v.kinds, where, []Field{FieldStage, FieldOutcome, FieldReason, FieldPassword}, func(k traceKind, c *Condition) bool {
 		switch c.Field {
 		case FieldStage:
 			return string(k.stage) == c.Value
 		case FieldOutcome:
 			return string(k.outcome) == c.Value
+		case FieldPassword:
+			return string(k.password) == c.Value
 		default:
 			return string(k.reason) == c.Value
 		}

@@ -62,6 +62,7 @@ type Tenant struct {
 	Revision int64
 	Epoch    int64 // sessions with an earlier tenant epoch are ended
 	Created  time.Time
+	Settings Settings
 }
 
 // Network is one entry in a tenant's list of allowed IP ranges.

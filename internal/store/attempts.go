@@ -26,7 +26,7 @@ func (s *Store) PutAttempts(ctx context.Context, boot gate.Ledger, batch []gate.
 func putAttempts(ctx context.Context, tx querier, batch []gate.Attempt) error {
 	upsert := bulk{
 		head: `
-			INSERT INTO attempts (reference, tenant, host, address, bits, peer, hops, stage, outcome, reason, admin, login_hash,
+			INSERT INTO attempts (reference, tenant, host, address, bits, peer, hops, stage, outcome, reason, admin, login_hash, password,
 				session, method, path, user_agent, list_version, count, first_time, last_time, node, boot, ends, pos) VALUES`,
 		tail: `
 			ON CONFLICT (reference, first_time) DO UPDATE SET
@@ -38,7 +38,7 @@ func putAttempts(ctx context.Context, tx querier, batch []gate.Attempt) error {
 	err := execAll(ctx, tx, upsert, distinct(batch), func(a *gate.Attempt) []any {
 		return []any{
 			a.Reference, a.Tenant, a.Host, addrBytes(a.Address), a.Bits, addrBytes(a.Peer), jsonOf(a.Hops),
-			string(a.Stage), string(a.Outcome), string(a.Reason), a.Admin, a.LoginHash,
+			string(a.Stage), string(a.Outcome), string(a.Reason), a.Admin, a.LoginHash, string(a.Password),
 			a.Session, a.Method, a.Path, a.UserAgent, a.ListVersion, a.Count, micro(a.FirstTime), micro(a.LastTime), a.Node, a.Boot,
 			max(micro(a.Ends), micro(a.FirstTime)), 0,
 		}
@@ -59,7 +59,7 @@ func distinct(batch []gate.Attempt) []gate.Attempt {
 }
 
 const attemptColumns = `a.reference, a.tenant, a.host, a.address, a.bits, a.peer, a.hops, a.stage, a.outcome, a.reason, a.admin,
-	` + attemptLogin + `, a.login_hash, a.session, a.method, a.path, a.user_agent, a.list_version, a.count,
+	` + attemptLogin + `, a.login_hash, a.password, a.session, a.method, a.path, a.user_agent, a.list_version, a.count,
 	a.first_time, a.last_time, a.node, a.boot`
 
 const attemptTables = ` FROM attempts a LEFT JOIN admins d ON d.id = a.admin LEFT JOIN api_tokens t ON t.id = a.admin`
@@ -70,7 +70,7 @@ const attemptLogin = `COALESCE(d.login, 'token ' || t.name, '')`
 func scanAttempt(row scanner) (a gate.Attempt, err error) {
 	err = row.Scan(&a.Reference, &a.Tenant, &a.Host, addrColumn{&a.Address}, &a.Bits, addrColumn{&a.Peer}, jsonColumn[gate.Hop]{&a.Hops},
 		&a.Stage, &a.Outcome, &a.Reason, &a.Admin,
-		&a.Login, &a.LoginHash, &a.Session, &a.Method, &a.Path, &a.UserAgent, &a.ListVersion, &a.Count,
+		&a.Login, &a.LoginHash, &a.Password, &a.Session, &a.Method, &a.Path, &a.UserAgent, &a.ListVersion, &a.Count,
 		timeColumn{&a.FirstTime}, timeColumn{&a.LastTime}, &a.Node, &a.Boot)
 	return a, err
 }

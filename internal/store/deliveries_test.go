@@ -159,7 +159,7 @@ func TestDeliveryFailsAndDrops(t *testing.T) {
 		d := delivery(t, s, "all", time.Minute)
 		equal(t, "what is wrong, and since when", []any{d.LastError, d.Failing}, []any{"it is slow", epoch.Add(time.Minute)})
 
-		_, err := s.DeleteAttempts(t.Context(), epoch.Add(time.Hour), 100)
+		_, err := s.DeleteAttempts(t.Context(), "", epoch.Add(time.Hour), 100)
 		must(t, err)
 		d = delivery(t, s, "all", time.Minute)
 		equal(t, "dropped and waiting", []int64{d.Dropped, d.Waiting}, []int64{2, 0})

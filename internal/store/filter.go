@@ -83,7 +83,7 @@ func (w *where) all(conditions []gate.Condition) error {
 // condition returns one that is never NULL, so that it can be negated.
 func (w *where) condition(c gate.Condition) (string, error) {
 	switch c.Field {
-	case gate.FieldOutcome, gate.FieldReason, gate.FieldStage, gate.FieldReference:
+	case gate.FieldOutcome, gate.FieldReason, gate.FieldStage, gate.FieldReference, gate.FieldPassword:
 		return `(a.` + string(c.Field) + ` = ` + w.arg(c.Value) + `)`, nil
 	case gate.FieldLogin:
 		value := w.arg(c.Value)

@@ -35,13 +35,15 @@ func markHours(ctx context.Context, tx querier, hours []hourOf) error {
 	return execAll(ctx, tx, upsert, slices.Compact(hours), func(h *hourOf) []any { return []any{h.tenant, h.hour, mark} })
 }
 
-// dropHours forgets the hours before one that have no records any more.
-func dropHours(ctx context.Context, tx querier, before int64) error {
+// dropHours forgets the hours of a tenant, or of all, before one that have no
+// records any more.
+func dropHours(ctx context.Context, tx querier, tenant string, before int64) error {
+	condition, args := only(tenant, "tenant", before, time.Hour.Microseconds())
 	_, err := tx.exec(ctx, `
 		DELETE FROM attempt_hours WHERE hour < $1 AND NOT EXISTS (
 			SELECT 1 FROM attempts a
-			WHERE a.tenant = attempt_hours.tenant AND a.first_time >= attempt_hours.hour * $2 AND a.first_time < (attempt_hours.hour + 1) * $2)`,
-		before, time.Hour.Microseconds())
+			WHERE a.tenant = attempt_hours.tenant AND a.first_time >= attempt_hours.hour * $2 AND a.first_time < (attempt_hours.hour + 1) * $2)`+condition,
+		args...)
 	return err
 }
 
@@ -73,7 +75,7 @@ func (s *Store) AttemptTraces(ctx context.Context, tenant string, since, until t
 	defer rows.Close()
 	for rows.Next() {
 		var t gate.Trace
-		err := rows.Scan(&t.Reference, timeColumn{&t.First}, timeColumn{&t.Last}, &t.Stage, &t.Outcome, &t.Reason, &t.Admin, &t.LoginHash, addrColumn{&t.Address}, &t.Bits, &t.Count)
+		err := rows.Scan(&t.Reference, timeColumn{&t.First}, timeColumn{&t.Last}, &t.Stage, &t.Outcome, &t.Reason, &t.Admin, &t.LoginHash, &t.Password, addrColumn{&t.Address}, &t.Bits, &t.Count)
 		if err != nil {
 			return err
 		}
@@ -84,5 +86,5 @@ func (s *Store) AttemptTraces(ctx context.Context, tenant string, since, until t
 
 // tracesQuery is answered from the index attempts_tenant alone.
 const tracesQuery = `
-	SELECT reference, first_time, last_time, stage, outcome, reason, admin, login_hash, address, bits, count FROM attempts
+	SELECT reference, first_time, last_time, stage, outcome, reason, admin, login_hash, password, address, bits, count FROM attempts
 	WHERE tenant = $1 AND first_time >= $2 AND first_time < $3 ORDER BY first_time, reference`

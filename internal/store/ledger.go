@@ -73,57 +73,19 @@ func (s *Store) Ledgers(ctx context.Context) ([]gate.Ledger, error) {
 	return collect(ctx, s.read(), scanLedger, `SELECT `+ledgerColumns+` FROM ledger l ORDER BY started DESC, boot`)
 }
 
-// DeleteAttempts deletes records whose last time is before, the oldest first
-// and at most limit of them, and returns how many; the ledger keeps their
-// counts. It also deletes as many sessions whose end is before, and what the
-// throttle does not need any more.
-func (s *Store) DeleteAttempts(ctx context.Context, before time.Time, limit int) (deleted int64, err error) {
-	type gone struct {
-		hour  hourOf
-		boot  string
-		count int64
-		leaver
-	}
+// DeleteAttempts deletes records of a tenant, or of all where it is empty, whose
+// last time is before, the oldest first and at most limit of them, and returns
+// how many; the ledger keeps their counts. It also deletes as many sessions whose
+// end is before, and of all tenants what the throttle does not need any more.
+func (s *Store) DeleteAttempts(ctx context.Context, tenant string, before time.Time, limit int) (deleted int64, err error) {
 	err = s.write(ctx, func(tx querier) error {
-		// No record ends before it begins, so the condition on its first time
-		// changes nothing but lets the index be used. What the inner statement
-		// has found may have grown before it is locked, so the outer one looks
-		// again.
-		list, err := collect(ctx, tx, func(row scanner) (g gone, err error) {
-			var first time.Time
-			err = row.Scan(&g.hour.tenant, timeColumn{&first}, &g.boot, &g.count, &g.ends, &g.pos)
-			g.hour.hour, g.leaver.tenant = gate.HourOf(first), g.hour.tenant
-			return g, err
-		}, `
-			DELETE FROM attempts WHERE last_time < $1 AND (reference, first_time) IN (
-				SELECT reference, first_time FROM attempts WHERE first_time < $1 AND last_time < $1 ORDER BY first_time, reference LIMIT $2)
-			RETURNING tenant, first_time, boot, count, ends, pos`, micro(before), orAll(limit))
-		if err != nil {
+		if deleted, err = deleteAttempts(ctx, tx, tenant, micro(before), orAll(limit)); err != nil {
 			return err
 		}
-		deleted = int64(len(list))
-		counts, hours, leavers := map[string]int64{}, make([]hourOf, len(list)), make([]leaver, len(list))
-		for i, g := range list {
-			counts[g.boot] += g.count
-			hours[i], leavers[i] = g.hour, g.leaver
-		}
-		if err := noteDropped(ctx, tx, leavers); err != nil {
-			return err
-		}
-		if err := markHours(ctx, tx, hours); err != nil {
-			return err
-		}
-		if err := dropHours(ctx, tx, gate.HourOf(before)); err != nil {
-			return err
-		}
-		for _, boot := range slices.Sorted(maps.Keys(counts)) {
-			if _, err := tx.exec(ctx, `UPDATE ledger SET deleted = deleted + $2 WHERE boot = $1`, boot, counts[boot]); err != nil {
-				return err
-			}
-		}
-		_, err = tx.exec(ctx, `
-			DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires < $1 ORDER BY expires LIMIT $2)`, micro(before), orAll(limit))
-		if err != nil {
+		condition, args := only(tenant, "tenant", micro(before), orAll(limit))
+		_, err := tx.exec(ctx, `
+			DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires < $1`+condition+` ORDER BY expires LIMIT $2)`, args...)
+		if err != nil || tenant != "" {
 			return err
 		}
 		_, err = tx.exec(ctx, `
@@ -131,4 +93,52 @@ func (s *Store) DeleteAttempts(ctx context.Context, before time.Time, limit int)
 		return err
 	})
 	return deleted, err
+}
+
+// deleteAttempts deletes records, and moves their counts to the accounts of the
+// starts that saw them.
+func deleteAttempts(ctx context.Context, tx querier, tenant string, before, limit int64) (int64, error) {
+	type gone struct {
+		hour  hourOf
+		boot  string
+		count int64
+		leaver
+	}
+	// No record ends before it begins, so the condition on its first time
+	// changes nothing but lets the index be used. What the inner statement has
+	// found may have grown before it is locked, so the outer one looks again.
+	condition, args := only(tenant, "tenant", before, limit)
+	list, err := collect(ctx, tx, func(row scanner) (g gone, err error) {
+		var first time.Time
+		err = row.Scan(&g.hour.tenant, timeColumn{&first}, &g.boot, &g.count, &g.ends, &g.pos)
+		g.hour.hour, g.leaver.tenant = gate.HourOf(first), g.hour.tenant
+		return g, err
+	}, `
+		DELETE FROM attempts WHERE last_time < $1 AND (reference, first_time) IN (
+			SELECT reference, first_time FROM attempts WHERE first_time < $1 AND last_time < $1`+condition+`
+			ORDER BY first_time, reference LIMIT $2)
+		RETURNING tenant, first_time, boot, count, ends, pos`, args...)
+	if err != nil {
+		return 0, err
+	}
+	counts, hours, leavers := map[string]int64{}, make([]hourOf, len(list)), make([]leaver, len(list))
+	for i, g := range list {
+		counts[g.boot] += g.count
+		hours[i], leavers[i] = g.hour, g.leaver
+	}
+	if err := noteDropped(ctx, tx, leavers); err != nil {
+		return 0, err
+	}
+	if err := markHours(ctx, tx, hours); err != nil {
+		return 0, err
+	}
+	if err := dropHours(ctx, tx, tenant, gate.HourOf(timeOf(before))); err != nil {
+		return 0, err
+	}
+	for _, boot := range slices.Sorted(maps.Keys(counts)) {
+		if _, err := tx.exec(ctx, `UPDATE ledger SET deleted = deleted + $2 WHERE boot = $1`, boot, counts[boot]); err != nil {
+			return 0, err
+		}
+	}
+	return int64(len(list)), nil
 }

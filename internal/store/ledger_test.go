@@ -36,7 +36,7 @@ func TestLedger(t *testing.T) {
 		want.Seen, want.Stored = 12, 10
 		check("after one grew")
 
-		n, err := s.DeleteAttempts(ctx, epoch.Add(-time.Hour), 100)
+		n, err := s.DeleteAttempts(ctx, "", epoch.Add(-time.Hour), 100)
 		must(t, err)
 		equal(t, "records deleted", n, int64(1))
 		want.Stored, want.Deleted = 2, 8
@@ -104,7 +104,7 @@ func TestDeleteAttempts(t *testing.T) {
 
 		before := epoch.Add(-15 * time.Hour) // SP-1 to SP-4, and the sign-in of OLD
 		for _, want := range []int64{3, 2, 0} {
-			n, err := s.DeleteAttempts(ctx, before, 3)
+			n, err := s.DeleteAttempts(ctx, "", before, 3)
 			must(t, err)
 			equal(t, "deleted", n, want)
 		}

@@ -133,7 +133,7 @@ func TestSummaryAgainstPlainCount(t *testing.T) {
 		putAll(t, s, all...)
 		check(t)
 		cut := epoch.Add(10 * time.Minute)
-		if _, err := s.DeleteAttempts(t.Context(), cut, 0); err != nil {
+		if _, err := s.DeleteAttempts(t.Context(), "", cut, 0); err != nil {
 			t.Fatal(err)
 		}
 		all = slices.DeleteFunc(all, func(a gate.Attempt) bool { return a.LastTime.Before(cut) })

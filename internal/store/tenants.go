@@ -116,6 +116,9 @@ func findTenants(ctx context.Context, tx querier, id string) ([]gate.Tenant, err
 	for i := range list {
 		index[list[i].ID] = &list[i]
 	}
+	if err := findSettings(ctx, tx, id, index); err != nil {
+		return nil, err
+	}
 	condition, args = only(id, "tenant")
 	hosts, err := collect(ctx, tx, func(row scanner) (h [2]string, err error) {
 		err = row.Scan(&h[0], &h[1])

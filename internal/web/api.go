@@ -57,6 +57,7 @@ var routes = []route{
 	{"alerts", methods{"GET": {do: getAlerts}, "PUT": {do: putAlerts, body: maxBody}}},
 	{"alerts/test", methods{"POST": {do: postAlertTest, status: http.StatusOK}}},
 	{"changes", methods{"GET": {do: getChanges, params: changeParams}}},
+	{"policy", methods{"GET": {do: getPolicy}, "PUT": {do: putPolicy, body: maxBody}}},
 	{"openapi.json", methods{"GET": {do: getDescription}}},
 	{"tokens", methods{"GET": {do: getTokens}, "POST": {do: postToken, body: maxBody, status: http.StatusCreated}}},
 	{"tokens/*", methods{"DELETE": {do: deleteToken}}},
@@ -118,7 +119,7 @@ func (h *Handler) api(w http.ResponseWriter, r *http.Request, v Visit) {
 	}
 	switch {
 	case allowed == nil:
-		writeProblem(w, notFound.problem("there is no such call"))
+		writeProblem(w, notFound.problem(noSuchCall))
 		return
 	case r.Method == http.MethodOptions: // without CORS: no other site has any business here
 		w.Header().Set("Allow", allowed.String())
@@ -146,6 +147,9 @@ func (h *Handler) api(w http.ResponseWriter, r *http.Request, v Visit) {
 		writeProblem(w, h.errorProblem(err))
 	}
 }
+
+// noSuchCall is what is said of a call that there is not.
+const noSuchCall = "there is no such call"
 
 // refusal is the answer to a request that does not pass, on record.
 func (h *Handler) refusal(v Visit) problem {

@@ -63,7 +63,7 @@ func TestAPIAttempt(t *testing.T) {
 	want := row{
 		"reference": reference, "time": "2026-11-24T12:00:00Z", "tenant": "acme", "host": "acme.example",
 		"address": "203.0.112.7", "peer": "127.0.0.1", "country": nil, "network": nil, "stage": "gate", "outcome": "blocked", "reason": "outside_networks",
-		"admin": nil, "admin_id": nil, "login_hash": nil, "session": nil, "method": "GET", "path": "/_sallyport/api/v1/me", "user_agent": "<script>",
+		"admin": nil, "admin_id": nil, "login_hash": nil, "password": nil, "session": nil, "method": "GET", "path": "/_sallyport/api/v1/me", "user_agent": "<script>",
 		"list_version": 2.0, "count": 1.0, "first_time": "2026-11-24T12:00:00Z", "last_time": "2026-11-24T12:00:00Z", "node": "n1",
 	}
 	if !reflect.DeepEqual(got, want) {

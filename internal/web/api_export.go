@@ -27,7 +27,7 @@ var columnWords = map[string]string{
 	"reference": "col.reference", "time": "col.time", "last_time": "col.last_time", "count": "col.count", "tenant": "col.tenant",
 	"outcome": "col.outcome", "reason": "col.reason", "stage": "col.stage", "address": "col.address", "country": "col.country",
 	"asn": "col.asn", "network": "col.network", "peer": "col.peer", "admin": "col.admin", "admin_id": "col.admin_id",
-	"login_hash": "col.login_hash", "session": "col.session", "host": "col.host", "method": "col.method", "path": "col.path",
+	"login_hash": "col.login_hash", "password": "col.password", "session": "col.session", "host": "col.host", "method": "col.method", "path": "col.path",
 	"user_agent": "col.user_agent", "list_version": "col.list_version", "node": "col.node",
 }
 

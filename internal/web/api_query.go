@@ -33,6 +33,7 @@ var pageParams = []string{"limit", "cursor"}
 var filterFields = []gate.Field{
 	gate.FieldOutcome, gate.FieldReason, gate.FieldStage, gate.FieldAddress, gate.FieldLogin, gate.FieldReference,
 	gate.FieldCountry, gate.FieldASN,
+	gate.FieldPassword,
 }
 
 var attemptParams = func() []string {
@@ -197,6 +198,8 @@ func (q *query) condition(field gate.Field, name, value string) gate.Condition {
 		oneOf(q, name, value, gate.Reasons)
 	case gate.FieldStage:
 		oneOf(q, name, value, gate.Stages)
+	case gate.FieldPassword:
+		oneOf(q, name, value, []gate.PasswordCheck{gate.PasswordRight})
 	case gate.FieldLogin:
 		if len(value) > maxLogin {
 			q.note(name, "too_long", "no login has more than %d bytes", maxLogin)

@@ -124,6 +124,12 @@ func (a *writtenAsk) ask(r *http.Request) (gate.Ask, error) {
 }
 
 func postRequest(c *call) (any, error) {
+	if t := c.visit.Decision.Tenant; t != nil && t.Settings.NoRequests {
+		if c.tenant == "" {
+			return nil, c.h.refusal(c.visit)
+		}
+		return nil, notFound.problem(noSuchCall)
+	}
 	var body writtenAsk
 	if err := c.read(&body); err != nil {
 		return nil, err

@@ -49,6 +49,7 @@ var tokenScopes = map[string]gate.Scope{
 	"GET attempts/export":  gate.ScopeAttemptsRead,
 	"GET attempts/stream":  gate.ScopeAttemptsRead,
 	"GET changes":          gate.ScopeAttemptsRead,
+	"GET policy":           gate.ScopeAttemptsRead,
 
 	"GET admins":        gate.ScopeAdminsWrite,
 	"POST admins":       gate.ScopeAdminsWrite,

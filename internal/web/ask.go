@@ -20,7 +20,8 @@ func isAsk(path string) bool {
 // tenant does not allow. Who else is kept out learns nothing.
 func (h *Handler) mayAsk(path string, v Visit) bool {
 	asks := isAsk(path) || path == apiPrefix+"requests" || strings.HasPrefix(path, apiPrefix+"requests/")
-	return asks && h.door.Site.Login && v.Decision.Tenant != nil && v.Decision.Reason == gate.OutsideNetworks
+	return asks && h.door.Site.Login && v.Decision.Tenant != nil && v.Decision.Reason == gate.OutsideNetworks &&
+		!v.Decision.Tenant.Settings.NoRequests
 }
 
 // askPages serves the form on which a visitor who was kept out asks to be let

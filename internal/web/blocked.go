@@ -40,7 +40,7 @@ const (
 // it is filled in and not made each time.
 func (h *Handler) blockedPage(w http.ResponseWriter, r *http.Request, v Visit, p problem) {
 	l, chosen := localeOf(r)
-	key := blockedKey{lang: l, retention: h.door.Retention(), unknown: p.Reason == gate.AddressUnknown, ask: h.mayAsk(askPath, v)}
+	key := blockedKey{lang: l, retention: h.door.Retention(v.Decision.Tenant), unknown: p.Reason == gate.AddressUnknown, ask: h.mayAsk(askPath, v)}
 	if t := v.Decision.Tenant; t != nil {
 		key.tenant = t.Name
 	}

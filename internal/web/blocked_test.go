@@ -25,7 +25,7 @@ var hostile = []string{
 // would have made of the same values, whatever a visitor or an operator writes.
 func TestBlockedPageFilled(t *testing.T) {
 	h := New(&gate.Door{Gate: new(gate.Gate)})
-	h.door.SetRetention(0)
+	h.door.SetRetention(gate.RetentionBounds{})
 	for i, text := range hostile {
 		name := strings.ReplaceAll(text, gapMark, "") // which nobody knows who names a tenant
 		for _, address := range []netip.Addr{{}, netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("2001:db8:1111:2222:3333:4444:5555:6666")} {
@@ -78,6 +78,7 @@ func made(t *testing.T, h *Handler, r *http.Request, v Visit, p problem) string 
 // more, and what operators do has its bound.
 func TestBlockedPageMemory(t *testing.T) {
 	h, p := New(&gate.Door{Gate: new(gate.Gate)}), refusalProblem(gate.OutsideNetworks)
+	h.door.SetRetention(gate.RetentionBounds{})
 	show := func(tenant, text string) {
 		r := httptest.NewRequest("GET", "/"+url.PathEscape(text)+"?"+url.Values{"lang": {text}, text: {text}}.Encode(), nil)
 		r.Host = text

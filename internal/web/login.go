@@ -107,6 +107,24 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, v Visit) {
 	h.proceed(w, r, v, p)
 }
 
+// loginOutside answers a sign-in of somebody whom the list keeps out like
+// everything else that is kept out, whatever was typed; only its record is
+// another.
+func (h *Handler) loginOutside(w http.ResponseWriter, r *http.Request, v Visit) {
+	r, done := hurry(r)
+	defer done()
+	vary(w)
+	p := decisionProblem(v.Decision)
+	f, err := h.readLogin(w, r)
+	if err == nil && h.origins.Check(r) == nil {
+		p.Reference = h.door.TryOutside(r.Context(), v.Request, v.Decision, gate.LoginForm{Login: f.Login, Password: f.Password})
+	}
+	if p.Reference == "" {
+		p.Reference = h.door.Record(v.Request, v.Decision)
+	}
+	h.explain(w, r, v, p)
+}
+
 func (h *Handler) readLogin(w http.ResponseWriter, r *http.Request) (f sharedForm, err error) {
 	if h.door.Site.ByLogin {
 		err = readStep(w, r, &f)

@@ -27,6 +27,7 @@ var (
 		"GET admins": "o", "POST admins": "o", "GET admins/*": "o", "PATCH admins/*": "o", "DELETE admins/*": "o",
 		"GET sessions": "orm", "DELETE sessions": "orm", "DELETE sessions/*": "orm", // of a member only its own
 		"GET changes": "or", "GET alerts": "o", "PUT alerts": "o", "POST alerts/test": "o",
+		"GET policy": "or", "PUT policy": "o",
 		"GET tokens": "o", "POST tokens": "o", "DELETE tokens/*": "o",
 	}
 	pageRoles = map[string]string{
@@ -59,6 +60,7 @@ var soundCalls = map[string]struct {
 	"GET networks/versions/*":          {path: "networks/versions/1"},
 	"POST networks/versions/*/restore": {path: "networks/versions/1/restore"},
 	"GET attempts/export":              {path: "attempts/export?format=csv"},
+	"PUT policy":                       {body: `{"base_version":0,"retention":null,"shorten_addresses_after":null,"check_passwords_from_outside":false,"access_requests":true}`},
 }
 
 // TestRolesOfTheAPI makes every call as everybody. A call that is not in the

@@ -102,6 +102,9 @@ func (h *Handler) Own(w http.ResponseWriter, r *http.Request, v Visit) {
 	case path == jwksPath:
 		h.byMethod(w, r, v, (*Handler).jwks, nil)
 		return
+	case !v.Decision.Inside() && path == loginPath && r.Method == http.MethodPost && h.door.LooksOutside(v.Decision):
+		h.loginOutside(w, r, v)
+		return
 	case !v.Decision.Inside() && !h.mayAsk(path, v):
 		h.Refuse(w, r, v)
 		return

@@ -66,6 +66,23 @@ CREATE TABLE tenants (
 
 CREATE INDEX tenants_name ON tenants (name, slug);
 CREATE INDEX tenants_created ON tenants (created, slug);
+-- What the owners of a tenant chose beside its list. No row: nothing yet.
+-- Spans are µs, 0 is none.
+CREATE TABLE tenant_settings (
+	tenant        TEXT    PRIMARY KEY REFERENCES tenants (id) ON DELETE CASCADE,
+	version       BIGINT  NOT NULL,
+	retention_us  BIGINT  NOT NULL,
+	shorten_us    BIGINT  NOT NULL,
+	check_outside BOOLEAN NOT NULL,
+	no_requests   BOOLEAN NOT NULL
+);
+
+-- What one node at a time does for all.
+CREATE TABLE chores (
+	name   TEXT   PRIMARY KEY,
+	holder TEXT   NOT NULL,
+	ends   BIGINT NOT NULL -- whoever wants it then may have it
+);
 
 CREATE TABLE hosts (
 	host    TEXT   PRIMARY KEY,
@@ -242,6 +259,7 @@ CREATE TABLE attempts (
 	reason       TEXT   NOT NULL,
 	admin        TEXT   NOT NULL,
 	login_hash   TEXT   NOT NULL,
+	password     TEXT   NOT NULL, -- 'right': of a try from outside; empty: wrong, or not looked at
 	session      TEXT   NOT NULL,
 	method       TEXT   NOT NULL,
 	path         TEXT   NOT NULL,
@@ -259,7 +277,7 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_ends ON attempts (ends, reference) WHERE pos = 0;
 CREATE INDEX attempts_pos ON attempts (pos, tenant) WHERE pos > 0;
 -- Wide enough for a month to be summed up without reading the records.
-CREATE INDEX attempts_tenant ON attempts (tenant, first_time, reference, last_time, stage, outcome, reason, admin, login_hash, address, bits, count);
+CREATE INDEX attempts_tenant ON attempts (tenant, first_time, reference, last_time, stage, outcome, reason, admin, login_hash, password, address, bits, count);
 CREATE INDEX attempts_first_time ON attempts (first_time, reference);
 CREATE INDEX attempts_last_time ON attempts (tenant, last_time, reference);
 CREATE INDEX attempts_address ON attempts (tenant, address);
@@ -275,6 +293,7 @@ CREATE TABLE attempt_hours (
 	mark   TEXT   NOT NULL, -- another with every change
 	PRIMARY KEY (tenant, hour)
 );
+CREATE INDEX attempts_password ON attempts (tenant, last_time) WHERE password <> '';
 
 -- What visitors who were kept out ask for. Spans are µs, 0 is for good.
 CREATE TABLE access_requests (
