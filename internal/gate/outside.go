@@ -95,6 +95,7 @@ func (d *Door) TryOutside(ctx context.Context, q *Request, dec *Decision, f Logi
 		return ""
 	}
 	t := &try{door: d, q: q, dec: *dec, tenant: d.snap.byID(dec.Tenant.ID), typed: f.Login}
+	t.dec.Stage = StageSignIn
 	if t.tenant == nil || t.look(ctx, f, d.hasher.Verify) != nil {
 		return ""
 	}
