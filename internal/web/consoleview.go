@@ -91,7 +91,7 @@ func (s *screen) frame(title string, pairs ...any) *consoleView {
 	dec := s.visit.Decision
 	v := &consoleView{
 		view: s.h.view(s.Request, s.visit), Nonce: rand.Text(), Nav: s.nav, Mode: modePills[dec.Tenant.Mode],
-		Me: s.actor.Login, Role: roleWords[s.actor.Role], Owner: s.actor.Role == gate.RoleOwner, Visit: s.actor.Visiting, base: s.base,
+		Me: s.self.Decision.Admin.Login, Role: roleWords[s.self.Decision.Admin.Role], Owner: s.actor.Role == gate.RoleOwner, Visit: s.actor.Visiting, base: s.base,
 	}
 	v.Runs = v.Visit || s.h.door.Operates(s.actor)
 	v.Title = v.T(title, pairs...)

@@ -131,7 +131,7 @@ func (v *consoleView) nodeLine(n *gate.Node, newest int64, now time.Time) nodeLi
 	state := nodeStates[n.State(newest, now)]
 	state.Text = v.T(state.Text)
 	return nodeLine{
-		Node: *n, State: state, LastSeen: v.moment(n.Seen), Lag: grouped(max(0, newest-n.Position)), Clock: n.Offset.Round(time.Millisecond).String(),
+		Node: *n, State: state, LastSeen: v.moment(n.Seen), Lag: grouped(max(0, newest-n.Position)), Clock: millis(n.Offset),
 		Decisions: v.timing(&n.Health.Decisions), Waiting: grouped(n.Health.Waiting),
 	}
 }
@@ -143,6 +143,9 @@ func (v *consoleView) timing(t *gate.Timing) string {
 	}
 	return fmt.Sprintf("%s p50 · %s p99 · %.1f/s", short(t.P50), short(t.P99), t.PerSecond)
 }
+
+// millis writes the difference of two clocks.
+func millis(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
 
 // short writes a length of time with at most three digits or so.
 func short(d time.Duration) string {
@@ -298,7 +301,7 @@ func (v *consoleView) clockLine(nodes []gate.Node) healthLine {
 		most = max(most, nodes[i].Offset.Abs())
 	}
 	if len(nodes) > 0 {
-		line.State = verdict{"allowed", "tick", v.T("op.clock", "Time", most.Round(time.Millisecond))}
+		line.State = verdict{"allowed", "tick", v.T("op.clock", "Time", millis(most))}
 	}
 	if most >= clockOff {
 		line.State.Class, line.State.Icon = "dry", "warn"

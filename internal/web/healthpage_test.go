@@ -37,7 +37,7 @@ func TestHealthPage(t *testing.T) {
 		"sh-1: 38µs p50 · 140µs p99 · 1200.0/s",
 		"312 requests per hour from 10.0.0.4 carry X-Forwarded-For, but 10.0.0.4 is not a trusted proxy. Every visitor looks like 10.0.0.4.",
 		"client_ip_header X-Real-Ip", "trusted_proxies static 10.0.0.5", "allow 10.0.0.6/32", "Only Caddy's own trusted_proxies is set",
-		"SQLite 3.", "2 of 4 nodes in step", "sh-3 has not been heard of for 1 minute.", "sh-2 is 18 changes behind.", "At most 2s from the store's",
+		"SQLite 3.", "2 of 4 nodes in step", "sh-3 has not been heard of for 1 minute.", "sh-2 is 18 changes behind.", "At most 2000 ms from the store's",
 		"2 since the nodes started", "script-src: inline @ https://acme.example/x", "0 missing keys", "Live streams7",
 		"sh-4 v0.8.0 Gone", "sh-2 v1.1.0 Behind", "sh-3 v0.9.0 Silent", "sh-1 v1.0.0 In step",
 	)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"embed"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -102,12 +103,12 @@ func (l *locale) T(key string, pairs ...any) string {
 			config.PluralCount = n
 		}
 	}
-	text, err := l.localizer.Localize(config) // falls back to English by itself
-	if err != nil {
+	text, err := l.localizer.Localize(config)                                // falls back to English by itself
+	if _, missing := errors.AsType[*i18n.MessageNotFoundErr](err); missing { // any other error is about a plural that is the same
 		missingWords.Add(1)
-		if text == "" {
-			return key
-		}
+	}
+	if err != nil && text == "" {
+		return key
 	}
 	return text
 }

@@ -79,7 +79,7 @@ type tenantLine struct {
 	gate.TenantRow
 	URL        string
 	Pill       modePill
-	Since      string // how long it has been in dry run; empty: it is not
+	Since      string // when the dry run began; empty: it is not
 	Blocked    string // – where it was not known in time
 	Requests   string
 	LastSignIn *moment // nil: never, or not known
@@ -92,7 +92,7 @@ func (v *consoleView) tenantLine(r *gate.TenantRow, s *screen) tenantLine {
 		line.Blocked, line.Requests, line.LastSignIn = grouped(r.Blocked), grouped(r.Requests), v.momentOrNil(r.LastSignIn)
 	}
 	if since := r.DryRunSince; r.Mode == gate.ModeDryRun && !since.IsZero() {
-		line.Since = v.rough(s.visit.Decision.Now.Sub(since))
+		line.Since = v.ago(s.visit.Decision.Now.Sub(since))
 	}
 	for _, w := range r.Warnings() {
 		words := tenantWarnings[w]
@@ -108,8 +108,8 @@ const tenantsPerPage = 50
 // tenantsData is the list of tenants.
 type tenantsData struct {
 	*consoleView
-	Count        string
-	First        bool // there is none yet but the operator's own
+	Count        string // of all, in words
+	First        bool   // there is none yet but the operator's own
 	Search       string
 	Only, Sorted string
 	Modes, Sorts []option
@@ -157,7 +157,7 @@ func tenantsPage(s *screen) error {
 		d.Rows = append(d.Rows, d.tenantLine(&rows[i], s))
 	}
 	count := s.h.door.CountTenants()
-	d.Count, d.First, d.Filtered = grouped(int64(count)), count <= 1, d.Search != "" || d.Only != ""
+	d.Count, d.First, d.Filtered = d.T("op.tenants.lead", "N", count, "Count", grouped(int64(count))), count <= 1, d.Search != "" || d.Only != ""
 	return s.render(http.StatusOK, "tenants", d)
 }
 
