@@ -34,7 +34,7 @@ var (
 		"": "orm", "keys": "orm", "prove": "orm",
 
 		"people": "o", "people/invite": "o", "people/*": "o", "sessions": "orm", "sessions/all": "orm", "sessions/*": "orm",
-		"tokens": "o", "tokens/new": "o", "tokens/*": "o", "audit": "or", "policy/alerts": "o", "policy/alerts/test": "o", "audit/verify": "or", "audit/download": "or",
+		"tokens": "o", "tokens/new": "o", "tokens/*": "o", "audit": "or", "policy": "or", "policy/alerts": "o", "policy/alerts/test": "o", "audit/verify": "or", "audit/download": "or",
 
 		"review/find": "or", "review/*": "or", "review/*/allow": "o", "review/*/undo": "o",
 		"requests": "or", "requests/*/approve": "or", "requests/*/decline": "or",
