@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	netmail "net/mail"
 	"net/url"
 	"strconv"
@@ -57,12 +58,12 @@ func (m *Mailer) Send(ctx context.Context, l *Letter) error {
 	if err != nil {
 		return err
 	}
-	c, err := m.client()
+	c, err := m.client(ctx)
 	if err != nil {
 		return err
 	}
 	if err := c.DialAndSendWithContext(ctx, msg); err != nil {
-		if errors.Is(err, context.DeadlineExceeded) {
+		if ctx.Err() != nil {
 			return errors.New("the mail server did not answer in time")
 		}
 		return fmt.Errorf("sending through %s: %w", m.o.Server.Host, err)
@@ -86,9 +87,21 @@ func (m *Mailer) message(l *Letter) (*mail.Msg, error) {
 	return msg, nil
 }
 
-func (m *Mailer) client() (*mail.Client, error) {
-	u := m.o.Server
-	options := []mail.Option{mail.WithTimeout(connectWithin), mail.WithTLSConfig(client(m.o.TLS, u.Hostname()))}
+// client makes one that gives up when the context ends.
+func (m *Mailer) client(ctx context.Context) (*mail.Client, error) {
+	u, config := m.o.Server, client(m.o.TLS, m.o.Server.Hostname())
+	options := []mail.Option{mail.WithTimeout(connectWithin), mail.WithTLSConfig(config)}
+	options = append(options, mail.WithDialContextFunc(func(_ context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialer().DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { _ = conn.Close() }) // the library only knows its own time-out
+		if u.Scheme == "smtps" {
+			return tls.Client(conn, config), nil
+		}
+		return conn, nil
+	}))
 	switch {
 	case u.Scheme == "smtps":
 		options = append(options, mail.WithSSL(), mail.WithPort(465))

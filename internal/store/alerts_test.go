@@ -126,6 +126,7 @@ func TestAlertOfMany(t *testing.T) {
 			a := attempt(fmt.Sprint("SP-", pos), "ACME", epoch.Add(after))
 			a.Count = count
 			must(t, s.PutAttempts(t.Context(), deliveryBoot, []gate.Attempt{a}))
+			raw(t, s, `UPDATE attempts SET pos = $1 WHERE reference = $2`, pos, a.Reference)
 			e := alertEvent(pos, gate.AlertRefusals, after)
 			e.Count, e.Least, e.Within = count, 100, 10*time.Minute
 			must(t, s.NoteAlerts(t.Context(), gate.AlertBatch{Events: []gate.AlertEvent{e}, UpTo: pos}))

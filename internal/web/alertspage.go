@@ -144,7 +144,7 @@ var alertWrong = map[string]string{
 func (s *screen) alertTroubles(err error, emails []string) (out []trouble) {
 	l, _ := localeOf(s.Request)
 	if errors.Is(err, gate.ErrChanged) {
-		return []trouble{{Text: l.T("alerts.wrong.changed")}}
+		return []trouble{{Field: "rules", Text: l.T("alerts.wrong.changed")}}
 	}
 	bad, ok := errors.AsType[*gate.InvalidError](err)
 	if !ok {
