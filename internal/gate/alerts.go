@@ -132,7 +132,7 @@ func (g *Gate) alertRules(ctx context.Context, tenant string) (*AlertRules, erro
 // else did so since r.Revision. A webhook that was not there before, or with
 // renew any, gets a secret, which is returned this once.
 func (g *Gate) SetAlertRules(ctx context.Context, by Actor, tenant string, r AlertRules, renew bool) (saved *AlertRules, secret []byte, err error) {
-	if err := by.may(tenant, RoleOwner); err != nil {
+	if err := by.proved(tenant, RoleOwner); err != nil {
 		return nil, nil, err
 	}
 	if err := g.checkAlertRules(&r); err != nil {

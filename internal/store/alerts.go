@@ -82,6 +82,9 @@ func (s *Store) SetAlertRules(ctx context.Context, rec gate.Record, tenant strin
 		if n == 0 {
 			return gate.ErrChanged
 		}
+		if err := watchFromNow(ctx, tx); err != nil {
+			return err
+		}
 		return addChange(ctx, tx, rec, gate.Change{Kind: gate.ChangeAlerts, Tenant: tenant, Subject: tenant})
 	})
 }
@@ -280,13 +283,16 @@ func (s *Store) AlertChanges(ctx context.Context, limit int) ([]gate.Change, err
 		return nil, err
 	}
 	if changes < 0 {
-		err := s.write(ctx, func(tx querier) error {
-			_, err := tx.exec(ctx, `UPDATE alert_position SET changes = (SELECT pos FROM change_counter WHERE stream = $1) WHERE id = 1 AND changes < 0`, stream)
-			return err
-		})
+		err := s.write(ctx, func(tx querier) error { return watchFromNow(ctx, tx) })
 		return nil, err
 	}
 	return s.ChangesFrom(ctx, changes+1, limit)
+}
+
+// watchFromNow has the alerts begin with the next change, unless they have begun.
+func watchFromNow(ctx context.Context, tx querier) error {
+	_, err := tx.exec(ctx, `UPDATE alert_position SET changes = (SELECT pos FROM change_counter WHERE stream = $1) WHERE id = 1 AND changes < 0`, stream)
+	return err
 }
 
 // SignedInFrom reports whether an admin signed in from an address's network
