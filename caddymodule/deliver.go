@@ -171,6 +171,9 @@ func newDestinations(list []Deliver) ([]gate.Destination, error) {
 		if err != nil {
 			return nil, fmt.Errorf("deliver %s: %w", list[i].Type, err)
 		}
+		if d.Name == gate.AlertsDelivery.Name {
+			return nil, fmt.Errorf("deliver: the name %s is that of Sallyport's own alerts: choose another", d.Name)
+		}
 		if slices.ContainsFunc(all, func(other gate.Destination) bool { return other.Name == d.Name }) {
 			return nil, fmt.Errorf("deliver: there are two destinations %s: give them names", d.Name)
 		}

@@ -123,6 +123,7 @@ func (g *gateway) destination(name string) (destination, error) {
 func TestDeliver(t *testing.T) {
 	for _, engine := range engines {
 		t.Run(engine.name, func(t *testing.T) {
+			t.Parallel() // it waits most of its time
 			r := startReceiver(t)
 			s := setup{store: engine.store(t), console: startConsole(t).address(), node: "node-a", options: r.deliverTo(t)}
 			d := &delivering{t: t, r: r, a: startGateway(t, s)}

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// alertsName is the destination under which the alerts follow the attempts.
-const alertsName = "alerts"
+// AlertsDelivery is the account under which the alerts follow the attempts.
+var AlertsDelivery = Delivery{Name: "alerts", Kind: "alerts"}
 
 // Pace of sending messages.
 const (
@@ -135,7 +135,7 @@ func (a alerting) Deliver(ctx context.Context, out *Outgoing) error {
 		at := &out.Attempts[i]
 		b.UpTo = max(b.UpTo, at.Pos)
 		r, found := rules[at.Tenant]
-		if !found || !r.on() || at.LastTime.Before(r.Set) {
+		if !found || !r.On() || at.LastTime.Before(r.Set) {
 			continue
 		}
 		e, err := a.gate.alertOf(ctx, at, &r)
@@ -193,7 +193,7 @@ func (a alerting) watchChanges(ctx context.Context) error {
 	for i := range changes {
 		c := &changes[i]
 		b.UpTo = c.Pos
-		if r, found := rules[c.Tenant]; found && r.on() && r.ListChanged && c.Kind == ChangeList && !c.At.Before(r.Set) {
+		if r, found := rules[c.Tenant]; found && r.On() && r.ListChanged && c.Kind == ChangeList && !c.At.Before(r.Set) {
 			b.Events = append(b.Events, AlertEvent{
 				Tenant: c.Tenant, Kind: AlertListChanged, Pos: c.Pos, Count: 1, At: c.At, Quiet: time.Duration(r.Quiet) * time.Minute,
 				Item: AlertItem{At: c.At, Who: c.Actor, Address: c.Address, Bits: c.Address.BitLen(), Version: c.Version},
@@ -256,7 +256,7 @@ func (g *Gate) wantAlerts(ctx context.Context) {
 	}
 	wanted := false
 	for _, r := range rules {
-		wanted = wanted || r.on()
+		wanted = wanted || r.On()
 	}
 	c := &g.couriers
 	c.mu.Lock()
@@ -264,7 +264,7 @@ func (g *Gate) wantAlerts(ctx context.Context) {
 	switch old := c.alerts; {
 	case c.run == nil:
 	case wanted && old == nil:
-		c.alerts = g.newCourier(c.run, Destination{Name: alertsName, Kind: alertsName, Open: func() Sink { return alerting{g} }})
+		c.alerts = g.newCourier(c.run, Destination{Name: AlertsDelivery.Name, Kind: AlertsDelivery.Kind, Open: func() Sink { return alerting{g} }})
 	case !wanted && old != nil:
 		old.end()
 		c.alerts = nil

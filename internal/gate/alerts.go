@@ -58,8 +58,8 @@ func DefaultAlertRules() AlertRules {
 	return AlertRules{Days: 30, Count: 100, Minutes: 10, Quiet: 15, Emails: []string{}, Language: "en"}
 }
 
-// on reports whether anything can come of the rules.
-func (r *AlertRules) on() bool {
+// On reports whether anything can come of the rules.
+func (r *AlertRules) On() bool {
 	return (r.NewAddress || r.Refusals || r.ListChanged) && (len(r.Emails) > 0 || r.Webhook != "")
 }
 

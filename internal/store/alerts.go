@@ -85,6 +85,11 @@ func (s *Store) SetAlertRules(ctx context.Context, rec gate.Record, tenant strin
 		if err := watchFromNow(ctx, tx); err != nil {
 			return err
 		}
+		if r.On() { // attempts are watched from now, whenever a node begins to
+			if err := openDelivery(ctx, tx, gate.AlertsDelivery, rec.At); err != nil {
+				return err
+			}
+		}
 		return addChange(ctx, tx, rec, gate.Change{Kind: gate.ChangeAlerts, Tenant: tenant, Subject: tenant})
 	})
 }

@@ -17,18 +17,20 @@ const settleFor = 2 * time.Second
 // OpenDelivery makes the account of a destination, which begins with what is
 // complete from now on, or finds it.
 func (s *Store) OpenDelivery(ctx context.Context, d gate.Delivery, now time.Time) error {
-	return s.write(ctx, func(tx querier) error {
-		if _, err := tx.exec(ctx, `UPDATE outgoing SET since = $1 WHERE id = 1 AND since = 0`, micro(now)); err != nil {
-			return err
-		}
-		_, err := tx.exec(ctx, `
-			INSERT INTO deliveries (name, kind, address, tenant, holder, node, beat, since, pos, delivered, dropped, succeeded, failing, trouble, seen)
-			SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), '', '', 0, CAST($5 AS BIGINT), pos, 0, 0, 0, 0, '', CAST($5 AS BIGINT)
-			FROM outgoing WHERE id = 1
-			ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, address = excluded.address, tenant = excluded.tenant, seen = excluded.seen`,
-			d.Name, d.Kind, d.Address, d.Tenant, micro(now))
+	return s.write(ctx, func(tx querier) error { return openDelivery(ctx, tx, d, now) })
+}
+
+func openDelivery(ctx context.Context, tx querier, d gate.Delivery, now time.Time) error {
+	if _, err := tx.exec(ctx, `UPDATE outgoing SET since = $1 WHERE id = 1 AND since = 0`, micro(now)); err != nil {
 		return err
-	})
+	}
+	_, err := tx.exec(ctx, `
+		INSERT INTO deliveries (name, kind, address, tenant, holder, node, beat, since, pos, delivered, dropped, succeeded, failing, trouble, seen)
+		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), '', '', 0, CAST($5 AS BIGINT), pos, 0, 0, 0, 0, '', CAST($5 AS BIGINT)
+		FROM outgoing WHERE id = 1
+		ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, address = excluded.address, tenant = excluded.tenant, seen = excluded.seen`,
+		d.Name, d.Kind, d.Address, d.Tenant, micro(now))
+	return err
 }
 
 // LastBeat returns who delivers, and how far its beat has counted.
@@ -166,7 +168,8 @@ func (s *Store) settle(ctx context.Context, now time.Time, limit int) error {
 	})
 }
 
-// Deliveries lists the accounts by name.
+// Deliveries lists the accounts by name, without that of the alerts while no
+// tenant has any.
 func (s *Store) Deliveries(ctx context.Context, now time.Time) ([]gate.Delivery, error) {
 	return collect(ctx, s.read(), func(row scanner) (d gate.Delivery, err error) {
 		err = row.Scan(&d.Name, &d.Kind, &d.Address, &d.Tenant, &d.Node, &d.Delivered, &d.Dropped, timeColumn{&d.LastSuccess},
@@ -176,7 +179,7 @@ func (s *Store) Deliveries(ctx context.Context, now time.Time) ([]gate.Delivery,
 		SELECT d.name, d.kind, d.address, d.tenant, d.node, d.delivered, d.dropped, d.succeeded, d.failing, d.trouble, d.seen,
 			(SELECT COUNT(*) FROM attempts a WHERE `+notDelivered+`),
 			COALESCE((SELECT MIN(a.ends) FROM attempts a WHERE `+notDelivered+`), 0)
-		FROM deliveries d ORDER BY d.name`, micro(now.Add(-settleFor)))
+		FROM deliveries d WHERE d.kind <> 'alerts' OR d.holder <> '' ORDER BY d.name`, micro(now.Add(-settleFor)))
 }
 
 // notDelivered are the attempts that wait for a destination: with a position

@@ -12,8 +12,8 @@ import (
 
 var deliveryBoot = gate.Ledger{Boot: "BOOT", Node: "sh-1", Started: epoch}
 
-// openDelivery makes the account of a destination and holds it.
-func openDelivery(t testing.TB, s *Store, name, tenant string, now time.Time) {
+// holdDelivery makes the account of a destination and holds it.
+func holdDelivery(t testing.TB, s *Store, name, tenant string, now time.Time) {
 	t.Helper()
 	must(t, s.OpenDelivery(t.Context(), gate.Delivery{Name: name, Kind: "webhook", Address: "https://" + name, Tenant: tenant}, now))
 	last, err := s.LastBeat(t.Context(), name)
@@ -53,8 +53,8 @@ func delivery(t testing.TB, s *Store, name string, now time.Duration) gate.Deliv
 func TestOutgoingInOrder(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		must(t, s.PutAttempts(t.Context(), deliveryBoot, []gate.Attempt{refused("SP-OLD", "ACME", -time.Second)}))
-		openDelivery(t, s, "all", "", epoch)
-		openDelivery(t, s, "globex", "GLOBEX", epoch)
+		holdDelivery(t, s, "all", "", epoch)
+		holdDelivery(t, s, "globex", "GLOBEX", epoch)
 		must(t, s.PutAttempts(t.Context(), deliveryBoot, []gate.Attempt{
 			refused("SP-A", "ACME", 3*time.Second), refused("SP-B", "GLOBEX", time.Second), refused("SP-C", "ACME", time.Minute), refused("SP-D", "ACME", 2*time.Second),
 		}))
@@ -84,7 +84,7 @@ func TestOutgoingInOrder(t *testing.T) {
 // rest of a record that has left, which leaves again.
 func TestOutgoingGrowsAgain(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
-		openDelivery(t, s, "all", "", epoch)
+		holdDelivery(t, s, "all", "", epoch)
 		a := refused("SP-A", "ACME", time.Second)
 		must(t, s.PutAttempts(t.Context(), deliveryBoot, []gate.Attempt{a}))
 		_, upTo := leave(t, s, "all", time.Minute, 10)
@@ -146,8 +146,8 @@ func TestDeliveryHeldByOne(t *testing.T) {
 // counted where it was to go, and what was wrong is forgotten when it is over.
 func TestDeliveryFailsAndDrops(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
-		openDelivery(t, s, "all", "", epoch)
-		openDelivery(t, s, "globex", "GLOBEX", epoch)
+		holdDelivery(t, s, "all", "", epoch)
+		holdDelivery(t, s, "globex", "GLOBEX", epoch)
 		must(t, s.PutAttempts(t.Context(), deliveryBoot, []gate.Attempt{
 			refused("SP-A", "ACME", time.Second), refused("SP-B", "ACME", 2*time.Second), refused("SP-C", "ACME", 3*time.Second),
 		}))
