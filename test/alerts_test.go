@@ -143,9 +143,11 @@ func TestAlerts(t *testing.T) {
 
 	owner.api(http.MethodPut, "/alerts", map[string]any{
 		"revision": 0, "new_address": map[string]any{"enabled": true, "days": 30}, "list_changed": map[string]any{"enabled": true},
+		"password_elsewhere": map[string]any{"enabled": true},
 		"refusals": map[string]any{"enabled": true, "count": 5, "minutes": 10}, "quiet_minutes": 1,
 		"emails": []string{"security@example.test"}, "webhook": hook.URL, "language": "zh-CN",
 	}, http.StatusOK, nil)
+	owner.api(http.MethodPut, "/policy", map[string]any{"base_version": 0, "check_passwords_from_outside": true, "access_requests": true}, http.StatusOK, nil)
 	var tested struct {
 		Items []struct{ To, Error *string }
 	}
@@ -160,12 +162,16 @@ func TestAlerts(t *testing.T) {
 		}
 	}
 	g.visit("acme.gate.test", "192.0.2.99").signIn(who)
+	thief := g.visit("acme.gate.test", "198.51.100.200").call(http.MethodPost, "/_sallyport/login", map[string]string{"login": who.login, "password": who.password})
+	if err := thief.refused(http.StatusForbidden, "outside_networks"); err != nil {
+		t.Fatal(err)
+	}
 	owner.api(http.MethodPost, "/networks/entries", map[string]any{"range": "203.0.113.7", "label": "Home"}, http.StatusCreated, nil)
 	time.Sleep(1500 * time.Millisecond) // by then refusals are stored
 	g.kill()
 	g.restart()
 
-	first := []string{"list_changed true 1", "new_address true 1", "refusals true 5", "test true 0"}
+	first := []string{"list_changed true 1", "new_address true 1", "password_elsewhere true 1", "refusals true 5", "test true 0"}
 	began := time.Now()
 	eventually(t, deliveredWithin, func() error {
 		if got := hook.has(); !slices.Contains(got, "refusals true 5") {
@@ -174,16 +180,16 @@ func TestAlerts(t *testing.T) {
 		return nil
 	})
 	t.Logf("the flood was told after %s", time.Since(began))
-	eventually(t, 3*time.Minute, func() error { return same(hook.has(), slices.Sorted(slices.Values(append(first, "refusals false 3")))) })
+	eventually(t, 3*time.Minute, func() error { return same(hook.has(), slices.Sorted(slices.Values(append(first, "refusals false 4")))) })
 	eventually(t, 10*time.Second, func() error {
 		subjects, err := box.subjects()
 		if err != nil {
 			return err
 		}
-		if len(subjects) != 5 {
+		if len(subjects) != 6 {
 			return fmt.Errorf("the mailbox has %q", subjects)
 		}
-		for _, want := range []string{"[Acme] li.na 从新的网络登录", "[Acme] owner 更改了允许的网络", "[Acme] 测试：可以收到告警"} {
+		for _, want := range []string{"[Acme] li.na 从新的网络登录", "[Acme] owner 更改了允许的网络", "[Acme] 有人在允许的网络之外输入了 li.na 的正确密码", "[Acme] 测试：可以收到告警"} {
 			if !slices.Contains(subjects, want) {
 				return fmt.Errorf("the mailbox has %q, want %q", subjects, want)
 			}

@@ -156,19 +156,24 @@ func (g *Gate) alertOf(ctx context.Context, a *Attempt, r *AlertRules) ([]AlertE
 		Tenant: a.Tenant, Pos: a.Pos, Count: a.Count, At: a.LastTime, Quiet: time.Duration(r.Quiet) * time.Minute,
 		Item: AlertItem{At: a.LastTime, Who: a.Login, Address: a.Address, Bits: a.Bits, Reference: a.Reference, Reason: a.Reason},
 	}
+	var events []AlertEvent
+	if r.Elsewhere && a.Password == PasswordRight {
+		e.Kind = AlertElsewhere
+		events = append(events, e)
+	}
 	switch passed := a.Outcome == Allowed || a.Outcome == WouldBlock; {
 	case r.Refusals && !passed:
 		e.Kind, e.Least, e.Within = AlertRefusals, int64(r.Count), time.Duration(r.Minutes)*time.Minute
-		return []AlertEvent{e}, nil
+		events = append(events, e)
 	case r.NewAddress && passed && a.Stage == StageSignIn && a.Admin != "":
 		known, err := g.store.SignedInFrom(ctx, a, a.FirstTime.AddDate(0, 0, -r.Days), a.FirstTime)
 		if err != nil || known {
-			return nil, err
+			return events, err
 		}
 		e.Kind = AlertNewAddress
-		return []AlertEvent{e}, nil
+		events = append(events, e)
 	}
-	return nil, nil
+	return events, nil
 }
 
 // hold implements holder: it watches the change log, gathers, and sends.

@@ -17,10 +17,11 @@ type AlertKind string
 
 // Kinds of alerts.
 const (
-	AlertNewAddress  AlertKind = "new_address"  // somebody signed in from a network that they had not used for days
-	AlertRefusals    AlertKind = "refusals"     // so many refusals in so many minutes
-	AlertListChanged AlertKind = "list_changed" // of allowed networks, or its mode
-	AlertTest        AlertKind = "test"         // somebody wanted to see whether messages arrive
+	AlertNewAddress  AlertKind = "new_address"        // somebody signed in from a network that they had not used for days
+	AlertRefusals    AlertKind = "refusals"           // so many refusals in so many minutes
+	AlertElsewhere   AlertKind = "password_elsewhere" // the right password from outside the list, where the tenant looks at that
+	AlertListChanged AlertKind = "list_changed"       // of allowed networks, or its mode
+	AlertTest        AlertKind = "test"               // somebody wanted to see whether messages arrive
 )
 
 // AlertRules are what a tenant is alerted about, and how.
@@ -30,6 +31,7 @@ type AlertRules struct {
 	Refusals    bool     `json:"refusals"`
 	Count       int      `json:"count"`   // refusals
 	Minutes     int      `json:"minutes"` // within so many
+	Elsewhere   bool     `json:"password_elsewhere"`
 	ListChanged bool     `json:"list_changed"`
 	Quiet       int      `json:"quiet"`    // minutes in which what follows an alert is gathered into one message
 	Emails      []string `json:"emails"`   // who gets them
@@ -60,7 +62,7 @@ func DefaultAlertRules() AlertRules {
 
 // On reports whether anything can come of the rules.
 func (r *AlertRules) On() bool {
-	return (r.NewAddress || r.Refusals || r.ListChanged) && (len(r.Emails) > 0 || r.Webhook != "")
+	return (r.NewAddress || r.Refusals || r.Elsewhere || r.ListChanged) && (len(r.Emails) > 0 || r.Webhook != "")
 }
 
 // AlertState is how it went with a tenant's messages.

@@ -111,7 +111,7 @@ func deleteAttempts(ctx context.Context, tx querier, tenant string, before, limi
 	list, err := collect(ctx, tx, func(row scanner) (g gone, err error) {
 		var first time.Time
 		err = row.Scan(&g.hour.tenant, timeColumn{&first}, &g.boot, &g.count, &g.ends, &g.pos)
-		g.hour.hour, g.leaver.tenant = gate.HourOf(first), g.hour.tenant
+		g.hour.hour, g.tenant = gate.HourOf(first), g.hour.tenant
 		return g, err
 	}, `
 		DELETE FROM attempts WHERE last_time < $1 AND (reference, first_time) IN (

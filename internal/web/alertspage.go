@@ -25,6 +25,7 @@ type alertsForm struct {
 	Refusals    bool   `json:"refusals"`
 	Count       string `json:"count"`
 	Minutes     string `json:"minutes"`
+	Elsewhere   bool   `json:"password_elsewhere"`
 	ListChanged bool   `json:"list_changed"`
 	Quiet       string `json:"quiet"`
 	Emails      string `json:"emails"` // one a line
@@ -81,7 +82,7 @@ func (s *screen) alerts(form *alertsForm, problems ...trouble) (*alertsData, err
 	}
 	d.Form = alertsForm{
 		NewAddress: r.NewAddress, Days: strconv.Itoa(r.Days), Refusals: r.Refusals, Count: strconv.Itoa(r.Count), Minutes: strconv.Itoa(r.Minutes),
-		ListChanged: r.ListChanged, Quiet: strconv.Itoa(r.Quiet), Emails: strings.Join(r.Emails, "\n"), Webhook: r.Webhook,
+		Elsewhere: r.Elsewhere, ListChanged: r.ListChanged, Quiet: strconv.Itoa(r.Quiet), Emails: strings.Join(r.Emails, "\n"), Webhook: r.Webhook,
 		Language: r.Language, Revision: strconv.FormatInt(r.Revision, 10),
 	}
 	return d, nil
@@ -98,7 +99,7 @@ func setAlerts(s *screen) error {
 	}
 	r := gate.AlertRules{
 		NewAddress: form.NewAddress, Days: whole(form.Days), Refusals: form.Refusals, Count: whole(form.Count), Minutes: whole(form.Minutes),
-		ListChanged: form.ListChanged, Quiet: whole(form.Quiet), Emails: strings.Fields(strings.ReplaceAll(form.Emails, ",", " ")),
+		Elsewhere: form.Elsewhere, ListChanged: form.ListChanged, Quiet: whole(form.Quiet), Emails: strings.Fields(strings.ReplaceAll(form.Emails, ",", " ")),
 		Webhook: form.Webhook, Language: form.Language, Revision: revision,
 	}
 	_, secret, err := s.h.door.SetAlertRules(s.Context(), s.actor, s.tenant, r, form.NewSecret)

@@ -34,7 +34,7 @@ func TestAlertsPage(t *testing.T) {
 	s := newAPISite(t)
 	page := s.page("owner", alertsPath).shows(t, http.StatusOK, "Alerts")
 	says(t, page, "This installation sends no e-mail")
-	a := s.post("owner", alertsPath, alertsFormOf("webhook", "https://hooks.example.test/x", "refusals", "on", "count", "7", "language", "zh-CN")...)
+	a := s.post("owner", alertsPath, alertsFormOf("webhook", "https://hooks.example.test/x", "refusals", "on", "password_elsewhere", "on", "count", "7", "language", "zh-CN")...)
 	a.shows(t, http.StatusOK, "The webhook's secret")
 	if !strings.Contains(a.body, `value="whsec_`) {
 		t.Errorf("the secret is not there: %s", a.body)

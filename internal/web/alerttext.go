@@ -12,6 +12,7 @@ import (
 var alertWords = map[gate.AlertKind]struct{ first, more, where string }{
 	gate.AlertNewAddress:  {"alert.new_address", "alert.new_address.more", "alert.where.new_address"},
 	gate.AlertRefusals:    {"alert.refusals", "alert.refusals.more", "alert.where.refusals"},
+	gate.AlertElsewhere:   {"alert.elsewhere", "alert.elsewhere.more", "alert.where.elsewhere"},
 	gate.AlertListChanged: {"alert.list_changed", "alert.list_changed.more", "alert.where.list_changed"},
 	gate.AlertTest:        {"alert.test", "alert.test", "alert.where.test"},
 }
@@ -44,7 +45,7 @@ func AlertText(lang string, m *gate.AlertMessage, t *gate.Tenant, place func(*ga
 	if int64(len(m.Items)) < m.Count && len(m.Items) > 1 {
 		b.WriteString("- " + l.T("alert.others") + "\n")
 	}
-	b.WriteString("\n" + l.T(words.where, "Tenant", tenant) + "\n\n" + l.T("alert.footer", "Tenant", tenant) + "\n")
+	b.WriteString("\n" + l.T(words.where, about...) + "\n\n" + l.T("alert.footer", "Tenant", tenant) + "\n")
 	return "[" + tenant + "] " + what, b.String()
 }
 

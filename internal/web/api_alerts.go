@@ -7,6 +7,7 @@ type alertsJSON struct {
 	Revision    int64           `json:"revision"`
 	NewAddress  newAddressJSON  `json:"new_address"`
 	Refusals    refusalsJSON    `json:"refusals"`
+	Elsewhere   switchJSON      `json:"password_elsewhere"`
 	ListChanged switchJSON      `json:"list_changed"`
 	Quiet       int             `json:"quiet_minutes"`
 	Emails      []string        `json:"emails"`
@@ -43,7 +44,7 @@ type alertStateJSON struct {
 func showAlerts(r *gate.AlertRules) alertsJSON {
 	return alertsJSON{
 		Revision: r.Revision, NewAddress: newAddressJSON{r.NewAddress, r.Days}, Refusals: refusalsJSON{r.Refusals, r.Count, r.Minutes},
-		ListChanged: switchJSON{r.ListChanged}, Quiet: r.Quiet, Emails: r.Emails, Webhook: present(r.Webhook), Language: r.Language,
+		Elsewhere: switchJSON{r.Elsewhere}, ListChanged: switchJSON{r.ListChanged}, Quiet: r.Quiet, Emails: r.Emails, Webhook: present(r.Webhook), Language: r.Language,
 	}
 }
 
@@ -65,6 +66,7 @@ func putAlerts(c *call) (any, error) {
 		Revision    int64          `json:"revision"`
 		NewAddress  newAddressJSON `json:"new_address"`
 		Refusals    refusalsJSON   `json:"refusals"`
+		Elsewhere   switchJSON     `json:"password_elsewhere"`
 		ListChanged switchJSON     `json:"list_changed"`
 		Quiet       int            `json:"quiet_minutes"`
 		Emails      []string       `json:"emails"`
@@ -78,7 +80,7 @@ func putAlerts(c *call) (any, error) {
 	saved, secret, err := c.h.door.SetAlertRules(c.Context(), c.actor, c.tenant, gate.AlertRules{
 		NewAddress: body.NewAddress.Enabled, Days: body.NewAddress.Days,
 		Refusals: body.Refusals.Enabled, Count: body.Refusals.Count, Minutes: body.Refusals.Minutes,
-		ListChanged: body.ListChanged.Enabled, Quiet: body.Quiet, Emails: body.Emails, Webhook: body.Webhook, Language: body.Language,
+		Elsewhere: body.Elsewhere.Enabled, ListChanged: body.ListChanged.Enabled, Quiet: body.Quiet, Emails: body.Emails, Webhook: body.Webhook, Language: body.Language,
 		Revision: body.Revision,
 	}, body.NewSecret)
 	if err != nil {
