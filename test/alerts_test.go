@@ -144,7 +144,7 @@ func TestAlerts(t *testing.T) {
 	owner.api(http.MethodPut, "/alerts", map[string]any{
 		"revision": 0, "new_address": map[string]any{"enabled": true, "days": 30}, "list_changed": map[string]any{"enabled": true},
 		"password_elsewhere": map[string]any{"enabled": true},
-		"refusals": map[string]any{"enabled": true, "count": 5, "minutes": 10}, "quiet_minutes": 1,
+		"refusals":           map[string]any{"enabled": true, "count": 5, "minutes": 10}, "quiet_minutes": 1,
 		"emails": []string{"security@example.test"}, "webhook": hook.URL, "language": "zh-CN",
 	}, http.StatusOK, nil)
 	owner.api(http.MethodPut, "/policy", map[string]any{"base_version": 0, "check_passwords_from_outside": true, "access_requests": true}, http.StatusOK, nil)
