@@ -186,8 +186,8 @@ func openFold(ctx context.Context, tx querier, e *gate.AlertEvent) error {
 		since = e.At.Add(-e.Within)
 		err := tx.row(ctx, `
 			SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM attempts
-			WHERE tenant = $1 AND outcome IN ('blocked', 'refused') AND last_time > $2 AND last_time <= $3 AND pos > 0 AND pos <= $4`,
-			e.Tenant, micro(since), micro(e.At), e.Pos).Scan(&count) // those behind it are told of next, and counted then
+			WHERE tenant = $1 AND outcome IN ('blocked', 'refused') AND last_time > $2 AND pos > 0 AND pos <= $3`,
+			e.Tenant, micro(since), e.Pos).Scan(&count) // those behind it are told of next, and counted then
 		if err != nil || count < e.Least {
 			return err
 		}
