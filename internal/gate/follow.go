@@ -61,6 +61,7 @@ func (g *Gate) reload(ctx context.Context) error {
 		}
 	})
 	g.snap.global.Store(global)
+	g.held.clear()
 	if err := g.loadAsks(ctx, ""); err != nil {
 		return err
 	}

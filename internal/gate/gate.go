@@ -76,6 +76,8 @@ type Gate struct {
 	peers      peers
 	gauges     gauges
 	evidence   *evidence
+	held       heldLists
+	tidied     tidied
 	couriers   couriers
 	messenger  atomic.Pointer[Messenger]
 	alertsDown atomic.Bool

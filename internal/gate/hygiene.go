@@ -62,10 +62,17 @@ func (f *Finding) ID() string {
 
 // Hygiene looks at the actor's draft, or at the list in force where there is
 // none. What needs evidence that is still being read is left out until it is,
-// and complete is false.
+// and complete is false. Nobody may change what it returns: it stands for a while.
 func (d *Door) Hygiene(ctx context.Context, by Actor, tenant string) (out []Finding, complete bool, err error) {
 	if err := by.may(tenant, RoleOwner, RoleReviewer); err != nil {
 		return nil, false, err
+	}
+	key, err := d.tidyKey(ctx, by, tenant)
+	if err != nil {
+		return nil, false, err
+	}
+	if found, ok := d.tidied.get(key, d.now()); ok {
+		return found, true, nil
 	}
 	h, err := d.hygiene(ctx, by, tenant)
 	if err != nil {
@@ -73,6 +80,9 @@ func (d *Door) Hygiene(ctx context.Context, by Actor, tenant string) (out []Find
 	}
 	for _, find := range []func() []Finding{h.ending, h.redundant, h.overlapping, h.wide, h.unused, h.ipv6} {
 		out = append(out, find()...)
+	}
+	if h.complete {
+		d.tidied.put(key, out, h.now)
 	}
 	return out, h.complete, nil
 }
@@ -105,7 +115,7 @@ func (d *Door) hygiene(ctx context.Context, by Actor, tenant string) (*hygiene, 
 		networks: networks, index: cidr.NewIndex(rangesOf(networks)), admins: active(t.Admins), now: now,
 		uses: make([][]Evidence, len(networks)), entries: map[string]map[int]int64{}, list: d.judge(ModeEnforced, networks, now),
 	}
-	days := min(hygieneDays, int(d.wholeFor(&t.Tenant)/evidencePiece))
+	days := d.hygieneSpan(&t.Tenant)
 	long, err := d.collect(ctx, tenant, days, true, evidenceQuick)
 	if err != nil {
 		return nil, err

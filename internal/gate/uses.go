@@ -2,6 +2,8 @@ package gate
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sallyport-gate/sallyport/cidr"
@@ -23,16 +25,27 @@ func (g *Gate) Usage(ctx context.Context, by Actor, tenant string, ranges []cidr
 	if err != nil {
 		return nil, err
 	}
-	out, index := make([]Usage, len(ranges)), cidr.NewIndex(ranges)
-	for _, u := range uses {
-		for _, i := range index.Matching(u.Address) {
+	return usageOf(ranges, uses), nil
+}
+
+// usageOf looks for the addresses of each range among those that were used, in
+// their order: an index of thousands of ranges would cost more than it finds.
+func usageOf(ranges []cidr.Range, uses []Use) []Usage {
+	slices.SortFunc(uses, func(a, b Use) int { return a.Address.Compare(b.Address) })
+	out := make([]Usage, len(ranges))
+	for i, r := range ranges {
+		from, _ := slices.BinarySearchFunc(uses, r.First(), func(u Use, first netip.Addr) int { return u.Address.Compare(first) })
+		for _, u := range uses[from:] {
+			if !r.Contains(u.Address) {
+				break
+			}
 			out[i].Count += u.Count
 			if u.Last.After(out[i].Last) {
 				out[i].Last = u.Last
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // DryRun is what a dry run has found out so far.

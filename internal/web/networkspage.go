@@ -100,7 +100,7 @@ type lists struct {
 
 // lists reads the newest list, and the draft of an owner.
 func (s *screen) lists() (*lists, error) {
-	list, err := s.h.door.Version(s.Context(), s.actor, s.tenant, 0)
+	list, err := s.h.door.ListInForce(s.Context(), s.actor, s.tenant)
 	if err != nil {
 		return nil, err
 	}
