@@ -201,7 +201,7 @@ func (g *Gate) effect(ctx context.Context, t *Tenant, next *Settings) (*Settings
 // SetSettings changes what a tenant chose; s has the version that the change was
 // made from (ErrChanged: there is another by now). Owners and commands may.
 func (g *Gate) SetSettings(ctx context.Context, by Actor, tenant string, s Settings) (*Settings, error) {
-	if err := by.may(tenant, RoleOwner); err != nil {
+	if err := by.proved(tenant, RoleOwner); err != nil {
 		return nil, err
 	}
 	t := g.TenantByID(tenant)

@@ -142,7 +142,7 @@ func TestNetworks(t *testing.T) {
 	for _, walk := range []struct {
 		lang     string
 		noScript bool
-	}{{"en", false}, {"zh-CN", false}, {"en", true}} {
+	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
 			gate := startSite(t)
 			gate.Command(t, "network", "add", "acme", "198.51.100.0/26", "--label", "Shenzhen branch", "--expires", "5h", "--note", "Until the move", "--owner", "Wu Min")
