@@ -31,7 +31,7 @@ var operatorRoles = map[string]string{
 }
 
 // visited are the pages of a tenant's console that operators may look at.
-var visited = []string{"requests", "networks", "networks/history", "networks/compare", "networks/export", "people", "sessions", "audit"}
+var visited = []string{"requests", "networks", "networks/history", "networks/compare", "networks/export", "people", "sessions", "audit", "policy"}
 
 // TestRolesOfOperatorPages looks at every page of the operator, and at every page
 // of another tenant's console, and posts to it, as everybody.
