@@ -8,8 +8,8 @@ import (
 // alertsStory is what an owner does to be told what happens.
 var alertsStory = []state{
 	{"alerts", 200, "alerts.title", "", func(v *visitor) int {
-		v.console("audit")
-		return v.Submit(`main .head a[href*="policy/alerts"]`)
+		v.console("policy")
+		return v.Submit(`main a[href*="policy/alerts"]`)
 	}},
 	{"alerts-wrong", 422, "alerts.title", "alerts.wrong.webhook", func(v *visitor) int {
 		v.Click(`input[name="refusals"]`)
