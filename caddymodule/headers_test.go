@@ -174,3 +174,24 @@ func plainName(name string) string {
 		return r
 	}, name)
 }
+
+func TestIgnoredHeader(t *testing.T) {
+	p := newProxyHeader("cf-connecting-ip")
+	for name, tt := range map[string]struct {
+		header http.Header
+		want   string
+	}{
+		"none":           {http.Header{"Accept": {"*/*"}}, ""},
+		"the configured": {http.Header{"Cf-Connecting-Ip": {"192.0.2.1"}, "Forwarded": {"for=192.0.2.1"}}, "Cf-Connecting-Ip"},
+		"the usual":      {http.Header{"X-Forwarded-For": {"192.0.2.1"}}, "X-Forwarded-For"},
+		"another's":      {http.Header{"Forwarded": {"for=192.0.2.1"}}, "Forwarded"},
+	} {
+		got := ""
+		if found := p.ignored(tt.header); found != nil {
+			got = *found
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}

@@ -74,6 +74,7 @@ func TestEveryCallHasAScope(t *testing.T) {
 		"GET requests", "POST requests", "GET requests/*", "POST requests/*/approve", "POST requests/*/decline", // people answer people
 		"POST me/proof", // who shows it
 		"GET tokens", "POST tokens", "DELETE tokens/*",
+		"GET tenants",                                  // another tenant's are nobody's to hand on
 		"PUT policy",                                   // deletes for good
 		"GET alerts", "PUT alerts", "POST alerts/test", // they have a secret, and send messages
 	}

@@ -37,7 +37,7 @@ func (s *apiSite) upload(as, name string, data []byte, pairs ...string) response
 // fieldsOf are the fields of the form with the file in it, as a browser would
 // send them.
 func fieldsOf(page *html.Node) (pairs []string) {
-	for n := range page.Descendants() {
+	for n := range first(page, "main").Descendants() { // the frame has a form of its own
 		if n.Type != html.ElementNode || n.Data != "input" && n.Data != "select" || attr(n, "name") == "" || attr(n, "type") == "file" {
 			continue
 		}
