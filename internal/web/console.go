@@ -22,6 +22,7 @@ import (
 // return errors as they come from package gate. networkspage.go is an example
 // with everything.
 var consolePages = []consolePage{
+	{path: securityPath, nav: "nav.review", roles: readerRoles, get: securityPage},
 	{path: findPath, roles: readerRoles, get: findAttempt},
 	{path: allowPath, roles: ownerRoles, get: allowPage, post: allow},
 	{path: undoAllowPath, roles: ownerRoles, post: undoAllow},
