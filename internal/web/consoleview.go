@@ -24,6 +24,7 @@ type consoleView struct {
 	Reader  bool   // may look at attempts
 	Banners []*banner
 	Session sessionEnd
+	Style   string // stylesheet that only this page has; empty: none
 	Done    string // what the form that led here has done; empty: nothing
 	Visit   bool   // whoever looks runs the gateway, and changes nothing here
 	Runs    bool   // there are pages about all tenants for whoever looks
@@ -137,6 +138,9 @@ func (v *consoleView) Link(path string, pairs ...string) string {
 // Own is Link to what belongs to whoever looks, and not to the console they look
 // at.
 func (v *consoleView) Own(path string) string { return v.choice.link(Prefix+path, nil) }
+
+// Visiting reports whether this is another tenant's console, looked at.
+func (v *consoleView) Visiting() bool { return v.base != "" }
 
 // Chosen returns the language, if it was chosen, for the forms that are sent with
 // GET, whose query replaces the one of their action.

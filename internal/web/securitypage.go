@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -187,16 +186,21 @@ func (q *securityQuery) link(v *consoleView, pairs ...string) string {
 			values.Set(pairs[i], pairs[i+1])
 		}
 	}
-	return v.choice.link(Prefix+securityPath, values)
+	return v.choice.link(Prefix+v.base+securityPath, values)
 }
 
 // securityPage shows what was refused and who needs attention.
 func securityPage(s *screen) error {
 	d := &securityData{consoleView: s.frame("security.title"), query: s.readSecurity()}
+	d.Style = "security.css"
 	q := &d.query
 	if len(q.bad) > 0 {
 		for _, bad := range q.bad {
-			d.Problems = append(d.Problems, trouble{Field: "f-" + strings.TrimPrefix(bad.Field, "not."), Text: d.badFilter(bad, q.values)})
+			field := strings.TrimPrefix(bad.Field, "not.")
+			if !slices.Contains(securityFields, gate.Field(field)) && field != "since" && field != "until" { // it has no field here
+				field = string(gate.FieldOutcome)
+			}
+			d.Problems = append(d.Problems, trouble{Field: "f-" + field, Text: d.badFilter(bad, q.values)})
 		}
 		d.form()
 		return s.render(http.StatusUnprocessableEntity, "security", d)
@@ -275,9 +279,15 @@ func (d *securityData) form() {
 	d.chips()
 	for _, by := range append([]gate.GroupBy{groupNone}, gate.Groupings...) {
 		current := by == q.group || by == groupNone && q.group == ""
-		d.Tabs = append(d.Tabs, tab{d.T("group." + string(by)), q.link(d.consoleView, "group_by", string(by), "limit", ""), current})
+		d.Tabs = append(d.Tabs, tab{d.T(groupWords[by]), q.link(d.consoleView, "group_by", string(by), "limit", ""), current})
 	}
 	d.exports()
+}
+
+// groupWords are the names of groupings.
+var groupWords = map[gate.GroupBy]string{
+	groupNone: "group.none", gate.GroupAddress: "group.address", gate.GroupNetwork: "group.network", gate.GroupAdmin: "group.admin",
+	gate.GroupReason: "group.reason", gate.GroupCountry: "group.country", gate.GroupASN: "group.asn",
 }
 
 // span is the time that is looked at, where it is none of the periods.
@@ -361,6 +371,11 @@ func (l *locale) filterValue(field gate.Field, value string) string {
 	return l.List(words)
 }
 
+// formatNames are what formats are called, in every language.
+var formatNames = map[export.Format]string{
+	export.CSV: "CSV", export.JSONLines: "JSON Lines", export.ECS: "ECS", export.OCSF: "OCSF", export.CEF: "CEF",
+}
+
 // exports are links to files with what the filters select.
 func (d *securityData) exports() {
 	q := &d.query
@@ -370,7 +385,8 @@ func (d *securityData) exports() {
 			values.Set(name, v)
 		}
 	}
-	if slices.ContainsFunc(q.filter.Where, func(c gate.Condition) bool { return c.Field == gate.FieldCountry || c.Field == gate.FieldASN }) {
+	byPlace := slices.ContainsFunc(q.filter.Where, func(c gate.Condition) bool { return c.Field == gate.FieldCountry || c.Field == gate.FieldASN })
+	if byPlace || d.base != "" { // the API is of whoever looks
 		return
 	}
 	values.Set("since", q.filter.Since.UTC().Format(time.RFC3339))
@@ -381,7 +397,7 @@ func (d *securityData) exports() {
 		} else {
 			values.Del("lang")
 		}
-		d.Exports = append(d.Exports, tab{Text: d.T("file." + string(f)), URL: apiPrefix + "attempts/export?" + values.Encode()})
+		d.Exports = append(d.Exports, tab{Text: formatNames[f], URL: apiPrefix + "attempts/export?" + values.Encode()})
 	}
 }
 
@@ -401,12 +417,13 @@ func (d *securityData) reading(s *screen, sum *gate.Summary) {
 func (d *securityData) counts(sum *gate.Summary) {
 	for _, c := range []struct {
 		outcome gate.Outcome
+		key     string
 		n       int64
 	}{
-		{gate.Blocked, sum.Total.Blocked}, {gate.WouldBlock, sum.Total.WouldBlock}, {gate.Refused, sum.Total.Refused}, {gate.Allowed, sum.Total.Allowed},
+		{gate.Blocked, "count.blocked", sum.Total.Blocked}, {gate.WouldBlock, "count.would_block", sum.Total.WouldBlock},
+		{gate.Refused, "count.refused", sum.Total.Refused}, {gate.Allowed, "count.allowed", sum.Total.Allowed},
 	} {
-		word := outcomeWords[c.outcome]
-		d.Counts = append(d.Counts, countView{word, fmt.Sprintf("%s %s", grouped(c.n), d.T("count."+string(c.outcome)))})
+		d.Counts = append(d.Counts, countView{outcomeWords[c.outcome], grouped(c.n) + " " + d.T(c.key)})
 	}
 }
 

@@ -88,7 +88,7 @@ func (d *securityData) attention(s *screen, sum *gate.Summary) {
 
 // sign says why an address needs attention.
 func (d *securityData) sign(sign gate.AttentionSign, a *gate.AttentionGroup) signView {
-	key := "sign." + string(sign)
+	key := attentionWords[sign]
 	who := cmp.Or(a.Admin, d.T("sign.somebody"))
 	v := signView{Text: d.T(key, "Who", who)}
 	if a.Entry != nil && (sign == gate.SignListed || sign == gate.SignNearMiss) {
@@ -100,6 +100,11 @@ func (d *securityData) sign(sign gate.AttentionSign, a *gate.AttentionGroup) sig
 	return v
 }
 
+var attentionWords = map[gate.AttentionSign]string{
+	gate.SignRequest: "sign.open_request", gate.SignAdmin: "sign.known_admin", gate.SignBefore: "sign.signed_in_before",
+	gate.SignListed: "sign.was_listed", gate.SignNearMiss: "sign.near_miss",
+}
+
 // groupFilters are the filters that select one group.
 var groupFilters = map[gate.GroupBy]gate.Field{
 	gate.GroupAddress: gate.FieldAddress, gate.GroupNetwork: gate.FieldAddress, gate.GroupAdmin: gate.FieldLogin,
@@ -108,7 +113,13 @@ var groupFilters = map[gate.GroupBy]gate.Field{
 
 func (d *securityData) groups(sum *gate.Summary) {
 	by := d.query.group
-	d.Caption = d.T("group." + string(by))
+	d.Caption = d.T(groupWords[by])
+	switch by {
+	case gate.GroupCountry:
+		d.Caption = d.T("col.country") // which says that it is approximate
+	case gate.GroupASN:
+		d.Caption = d.T("col.network")
+	}
 	for i := range sum.Groups {
 		g := &sum.Groups[i]
 		v := groupView{
@@ -267,4 +278,6 @@ func height(n, most int64) int {
 }
 
 // ViewBox is the attribute of the drawing.
-func (c *chartView) ViewBox() string { return "0 0 " + strconv.Itoa(c.Width) + " " + strconv.Itoa(chartHeight) }
+func (c *chartView) ViewBox() string {
+	return "0 0 " + strconv.Itoa(c.Width) + " " + strconv.Itoa(chartHeight)
+}

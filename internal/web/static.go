@@ -35,6 +35,7 @@ var assets = func() map[string]*asset {
 	for name, media := range map[string]string{
 		"app.css":              cssMedia,
 		"console.css":          cssMedia,
+		"security.css":         cssMedia,
 		"ui.js":                jsMedia,
 		"console.js":           jsMedia,
 		"keys.js":              jsMedia,
