@@ -46,7 +46,7 @@ func TestKeyboard(t *testing.T) {
 	order("first password", "English", "简体中文", "current", "Show current", "password", "Show password", "Save password")
 	v.choosePassword(v.password, newPassword)
 	tab.Goto(gate.URL("acme", "/_sallyport/"))
-	order("signed in", "Skip to the content", "find", "Find", "English", "简体中文", v.login, "Requests", "Networks", "People", "Sessions", "Policy", "Change log", "Continue to the console", "Sign out", "Change password")
+	order("signed in", "Skip to the content", "find", "Find", "English", "简体中文", v.login, "Security review", "Requests", "Networks", "People", "Sessions", "Policy", "Change log", "Continue to the console", "Sign out", "Change password")
 	v.signOut()
 	order("signed out", "English", "简体中文", "Sign in again")
 
