@@ -124,7 +124,7 @@ func TestSecurityChart(t *testing.T) {
 // TestSecurityFirst: where nothing was ever recorded, the page says so.
 func TestSecurityFirst(t *testing.T) {
 	s := newAPISite(t)
-	if _, err := s.store.DeleteAttempts(s.ctx, apiStart.Add(time.Hour), 0); err != nil {
+	if _, err := s.store.DeleteAttempts(s.ctx, "", apiStart.Add(time.Hour), 0); err != nil {
 		t.Fatal(err)
 	}
 	page, _ := s.look("owner", "review")
