@@ -15,6 +15,7 @@ type AttentionSign string
 
 // Signs, the most urgent first.
 const (
+	SignPassword AttentionSign = "right_password"   // from outside, somebody had an admin's right password
 	SignRequest  AttentionSign = "open_request"     // somebody there asks for access
 	SignAdmin    AttentionSign = "known_admin"      // an admin's login was typed, and nobody got in from there
 	SignBefore   AttentionSign = "signed_in_before" // an admin signed in from there within 30 days
@@ -23,14 +24,14 @@ const (
 )
 
 // AttentionSigns is the closed list, the most urgent first.
-var AttentionSigns = []AttentionSign{SignRequest, SignAdmin, SignBefore, SignListed, SignNearMiss}
+var AttentionSigns = []AttentionSign{SignPassword, SignRequest, SignAdmin, SignBefore, SignListed, SignNearMiss}
 
 // AttentionGroup is an address to look at.
 type AttentionGroup struct {
 	AttemptGroup
 	Address netip.Addr
 	Signs   []AttentionSign // the most urgent first
-	Admin   string          // login of the admin that SignAdmin is about, or who signed in before; empty: nobody
+	Admin   string          // login of the admin that SignPassword or SignAdmin is about, or who signed in before; empty: nobody
 	Request string          // id of the access request; empty: there is none
 	Entry   *Network        // that SignListed or SignNearMiss is about
 }
@@ -129,6 +130,9 @@ func (s *NetworkSpan) counted(since, until time.Time) bool {
 
 // signs judges an address by what was met and what is known.
 func (m *marksOf) signs(a netip.Addr, met tallySign) (signs []AttentionSign) {
+	if met&metRight != 0 {
+		signs = append(signs, SignPassword)
+	}
 	if _, ok := m.asked[a]; ok {
 		signs = append(signs, SignRequest)
 	}

@@ -182,7 +182,7 @@ type tally struct {
 	count, bad  int64 // attempts, and those that were not let in
 	first, last int64
 	records     uint32
-	who         uint32 // of the newest record that names an admin and was not let in
+	who         uint32 // of a record that names an admin and was not let in; one with the right password goes before
 	signs       tallySign
 	reference   [12]byte // of the newest record
 }
@@ -194,6 +194,7 @@ const (
 	metSignIn  tallySign = 1 << iota // somebody signed in
 	metNamed                         // an admin's login at the sign-in, and refused
 	metOutside                       // kept out by the list, or would have been
+	metRight                         // kept out with the right password
 )
 
 func newCount(g *Gate, v *view, q *Question) *count {
@@ -241,6 +242,9 @@ func (c *count) add(r *traceRow) {
 	if kind.reason == OutsideNetworks || kind.outcome == WouldBlock {
 		sign |= metOutside
 	}
+	if kind.password == PasswordRight {
+		sign |= metRight
+	}
 	if c.byAddr != nil {
 		c.byAddr[r.addr].add(r, kind.outcome, sign)
 	}
@@ -261,7 +265,7 @@ func (t *tally) add(r *traceRow, outcome Outcome, sign tallySign) {
 	if outcome != Allowed {
 		t.bad += r.count
 	}
-	if sign&metNamed != 0 {
+	if sign&metNamed != 0 && (t.signs&metRight == 0 || sign&metRight != 0) {
 		t.who = r.who
 	}
 	t.signs |= sign

@@ -250,6 +250,7 @@ func (l *locale) badFilter(bad fieldProblem, values url.Values) string {
 var filterWords = map[gate.Field]string{
 	gate.FieldOutcome: "col.outcome", gate.FieldReason: "col.reason", gate.FieldStage: "col.stage", gate.FieldAddress: "filter.address",
 	gate.FieldLogin: "filter.login", gate.FieldReference: "col.reference", gate.FieldCountry: "filter.country", gate.FieldASN: "filter.asn",
+	gate.FieldPassword: "col.password",
 }
 
 // form makes everything that changes the address of the page.

@@ -135,7 +135,13 @@ func TestSecurityFirst(t *testing.T) {
 func TestAPISummary(t *testing.T) {
 	s := newAPISite(t)
 	member := s.actor("member").Admin
-	s.put(blocked("45.0.0.1"), blocked("45.0.0.1"), blocked("203.0.112.7"), signInOf("198.51.100.99", gate.Refused, gate.BadCredentials, member))
+	s.list(gate.ModeEnforced, gate.Draft{Range: "203.0.113.0/24", Label: "HQ", Enabled: true}, gate.Draft{Range: "45.9.9.0/24", Label: "Hotel", Enabled: true})
+	s.move(time.Minute)
+	s.list(gate.ModeEnforced, gate.Draft{Range: "203.0.113.0/24", Label: "HQ", Enabled: true})
+	right := signInOf("46.0.0.1", gate.Blocked, gate.OutsideNetworks, member)
+	right.Password = gate.PasswordRight
+	s.put(blocked("45.0.0.1"), blocked("45.0.0.1"), blocked("203.0.112.7"), signInOf("198.51.100.99", gate.Refused, gate.BadCredentials, member),
+		right, signInOf("47.0.0.1", gate.Allowed, gate.ByNetwork, member), blocked("47.0.0.1"), blocked("45.9.9.9"))
 	var sum struct {
 		Complete      bool
 		BucketSeconds int64 `json:"bucket_seconds"`
@@ -150,14 +156,16 @@ func TestAPISummary(t *testing.T) {
 		Noise          noiseJSON
 	}
 	s.get("reviewer", "attempts/summary?since=2026-11-24T10:00:00Z&until=2026-11-24T11:59:00Z", &sum)
-	if sum.Total != (tallyJSON{Blocked: 3, Refused: 1}) || sum.Records != 4 || !sum.Complete || sum.BucketSeconds != 300 || len(sum.Buckets) != 24 {
+	if sum.Total != (tallyJSON{Blocked: 6, Refused: 1, Allowed: 1}) || sum.Records != 8 || !sum.Complete || sum.BucketSeconds != 300 || len(sum.Buckets) != 24 {
 		t.Errorf("got %+v", sum)
 	}
 	var signs []string
 	for _, a := range sum.Attention {
 		signs = append(signs, a.Address+" "+string(a.Signs[0]))
 	}
-	if want := []string{"198.51.100.99 known_admin", "203.0.112.7 near_miss"}; !slices.Equal(signs, want) || sum.AttentionCount != 2 || sum.Noise != (noiseJSON{2, 1}) {
+	if want := []string{
+		"46.0.0.1 right_password", "198.51.100.99 known_admin", "47.0.0.1 signed_in_before", "45.9.9.9 was_listed", "203.0.112.7 near_miss",
+	}; !slices.Equal(signs, want) || sum.AttentionCount != 5 || sum.Noise != (noiseJSON{2, 1}) {
 		t.Errorf("got %q, %+v; want %q", signs, sum.Noise, want)
 	}
 	s.refused(s.do("owner", "GET", "attempts/summary?group_by=address", ""), 400, "malformed", "group_by unknown_parameter")

@@ -101,7 +101,7 @@ func (d *securityData) sign(sign gate.AttentionSign, a *gate.AttentionGroup) sig
 }
 
 var attentionWords = map[gate.AttentionSign]string{
-	gate.SignRequest: "sign.open_request", gate.SignAdmin: "sign.known_admin", gate.SignBefore: "sign.signed_in_before",
+	gate.SignPassword: "sign.right_password", gate.SignRequest: "sign.open_request", gate.SignAdmin: "sign.known_admin", gate.SignBefore: "sign.signed_in_before",
 	gate.SignListed: "sign.was_listed", gate.SignNearMiss: "sign.near_miss",
 }
 
