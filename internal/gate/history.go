@@ -168,7 +168,7 @@ func (i *interned[K]) id(k K) uint32 {
 		if i.ids == nil {
 			i.ids = map[K]uint32{}
 		}
-		id = uint32(len(i.all)) //nolint:gosec // as many as there are rows, which are bounded
+		id = uint32(len(i.all))
 		i.ids[k] = id
 		i.all = append(i.all, k)
 	}

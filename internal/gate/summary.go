@@ -404,7 +404,7 @@ func newGrouping(g *Gate, v *view, by GroupBy) *grouping {
 			return asn
 		}, noPrefix).with(func(key string) Place {
 			asn, _ := strconv.ParseUint(key, 10, 32)
-			return Place{ASN: uint32(asn), Network: names[key]} //nolint:gosec // it was one
+			return Place{ASN: uint32(asn), Network: names[key]}
 		})
 	}
 	return nil
