@@ -199,9 +199,13 @@ func (g *Gate) effect(ctx context.Context, t *Tenant, next *Settings) (*Settings
 }
 
 // SetSettings changes what a tenant chose; s has the version that the change was
-// made from (ErrChanged: there is another by now). Owners and commands may.
+// made from (ErrChanged: there is another by now). Owners who proved lately who
+// they are (ErrStepUp), and commands, may.
 func (g *Gate) SetSettings(ctx context.Context, by Actor, tenant string, s Settings) (*Settings, error) {
 	if err := by.proved(tenant, RoleOwner); err != nil {
+		return nil, err
+	}
+	if err := by.lately(); err != nil {
 		return nil, err
 	}
 	t := g.TenantByID(tenant)
