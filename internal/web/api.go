@@ -40,7 +40,7 @@ var routes = []route{
 	{"networks/versions/*", methods{"GET": {do: getVersion, params: []string{"against"}}}},
 	{"attempts", methods{"GET": {do: getAttempts, params: attemptParams}}},
 	{"attempts/summary", methods{"GET": {do: getSummary, params: summaryParams}}},
-	{"attempts/stream", methods{"GET": {stream: streamAttempts, params: tailParams}}},
+	{"attempts/stream", methods{"GET": {stream: streamAttempts, params: streamParams}}},
 	{"attempts/export", methods{"GET": {stream: streamExport, params: exportParams}}},
 	{"attempts/*", methods{"GET": {do: getAttempt}}},
 	{"requests", methods{

@@ -29,6 +29,12 @@ var tailParams = slices.DeleteFunc(slices.Clone(attemptParams), func(name string
 	return slices.Contains([]string{"since", "until", "group_by", "limit", "cursor", "country", "not.country", "asn", "not.asn"}, name)
 })
 
+// lastEventParam says where a stream goes on for who cannot send a header:
+// browsers do that only when they come again by themselves.
+const lastEventParam = "last_event_id"
+
+var streamParams = append([]string{lastEventParam}, tailParams...)
+
 // streamAttempts sends attempts as server-sent events (WHATWG HTML, 9.2):
 //
 //	attempt  a record that was made or has grown, as in the list
@@ -37,9 +43,9 @@ var tailParams = slices.DeleteFunc(slices.Clone(attemptParams), func(name string
 //	away     the store does not answer
 //
 // The id of an event is the time to go on from, which a client that was cut off
-// sends as Last-Event-ID, to whichever node.
+// sends as Last-Event-ID, or in the query, to whichever node.
 func streamAttempts(c *call) error {
-	from, err := lastEvent(c.Request)
+	from, err := lastEvent(c.Request, &c.query)
 	if err != nil {
 		return err
 	}
@@ -71,14 +77,17 @@ func streamAttempts(c *call) error {
 }
 
 // lastEvent reads where a client that was cut off goes on.
-func lastEvent(r *http.Request) (time.Time, error) {
-	text := r.Header.Get("Last-Event-ID")
+func lastEvent(r *http.Request, q *query) (time.Time, error) {
+	name, text := "Last-Event-ID", r.Header.Get("Last-Event-ID")
+	if text == "" {
+		name, text = lastEventParam, q.values[lastEventParam]
+	}
 	if text == "" {
 		return time.Time{}, nil
 	}
 	us, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || us <= 0 || us > 1<<53 {
-		return time.Time{}, malformed.problem("", fieldProblem{"Last-Event-ID", "invalid", "this is no id of an event of this stream"})
+		return time.Time{}, malformed.problem("", fieldProblem{name, "invalid", "this is no id of an event of this stream"})
 	}
 	return time.UnixMicro(us).UTC(), nil
 }

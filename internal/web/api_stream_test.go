@@ -96,8 +96,10 @@ func TestStream(t *testing.T) {
 		}
 	}
 	resumed := s.events("reviewer", "", "Last-Event-ID", resume)
-	if e, _ := next(t, resumed); !strings.Contains(e.data, second) {
-		t.Errorf("resumed after the first: %+v, want %s", e, second)
+	for name, events := range map[string]<-chan event{"by header": resumed, "by query": s.events("owner", "?last_event_id="+resume)} {
+		if e, _ := next(t, events); !strings.Contains(e.data, second) {
+			t.Errorf("resumed after the first, %s: %+v, want %s", name, e, second)
+		}
 	}
 
 	sessions := must(s.Sessions(s.ctx, apiCommand, gate.SessionFilter{Tenant: s.acme.ID}))
@@ -126,6 +128,7 @@ func TestStreamRefusals(t *testing.T) {
 	s.refused(s.do("owner", "GET", "attempts/stream?since=2026-11-24T12:00:00Z", ""), 400, "malformed", "since unknown_parameter")
 	for _, id := range []string{"x", "-1", "0", strconv.FormatInt(1<<60, 10)} {
 		s.refused(s.do("owner", "GET", "attempts/stream", "", "Last-Event-ID", id), 400, "malformed", "Last-Event-ID invalid")
+		s.refused(s.do("owner", "GET", "attempts/stream?last_event_id="+id, ""), 400, "malformed", "last_event_id invalid")
 	}
 	if a := s.do("owner", "HEAD", "attempts/stream", ""); a.StatusCode != 200 || a.Header.Get("Content-Type") != "text/event-stream" {
 		t.Errorf("HEAD: %s", a.Status)

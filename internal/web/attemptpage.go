@@ -74,7 +74,7 @@ func (s *screen) attempt(status int, reference string, wrong *allowGuard) error 
 	d := &attemptData{
 		consoleView: s.frame("attempt.title", "Ref", reference), Reference: reference, Outcome: outcomeWords[e.Attempt.Outcome],
 		Reason: reasonWords[e.Attempt.Reason],
-		Node:   e.Attempt.Node, URL: Origin(s.Request) + Prefix + attemptLink(reference),
+		Node:   e.Attempt.Node, URL: Origin(s.Request) + Prefix + s.base + attemptLink(reference),
 	}
 	d.At = d.moment(e.Attempt.FirstTime)
 	if e.Attempt.Count > 1 {

@@ -110,6 +110,22 @@ func TestAttemptPage(t *testing.T) {
 	restore.leads(t, Prefix+draftPath+"?done=restored")
 }
 
+// TestAttemptWords: there is nothing that an attempt can be without a word for it.
+func TestAttemptWords(t *testing.T) {
+	for _, r := range gate.Reasons {
+		for _, words := range []map[gate.Reason]string{reasonWords, reasonSentences} {
+			if _, ok := english.find(words[r]); !ok {
+				t.Errorf("%s has no words", r)
+			}
+		}
+	}
+	for _, o := range gate.Outcomes {
+		if _, ok := english.find(outcomeWords[o].Word); !ok || resultWords[o] == "" {
+			t.Errorf("%s has no words", o)
+		}
+	}
+}
+
 // TestAttemptStates: what an attempt can be beside a plain refusal.
 func TestAttemptStates(t *testing.T) {
 	t.Parallel()

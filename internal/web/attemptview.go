@@ -152,6 +152,9 @@ func (v *consoleView) facts(s *screen, e *gate.Explanation) []explainFact {
 	if who := v.who(a); who.Text != "" {
 		facts = append(facts, who)
 	}
+	if a.Password == gate.PasswordRight {
+		facts = append(facts, explainFact{Name: v.T("explain.password"), Text: v.T("explain.password.right")})
+	}
 	facts = append(facts, explainFact{Name: v.T("explain.request"), Text: export.Plain(a.Method + " " + a.Host + a.Path), Mono: true})
 	if a.UserAgent != "" {
 		browser := export.Plain(browserOf(a.UserAgent))

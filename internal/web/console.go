@@ -24,6 +24,7 @@ import (
 var consolePages = []consolePage{
 	{path: securityPath, nav: "nav.review", roles: readerRoles, get: securityPage},
 	{path: findPath, roles: readerRoles, get: findAttempt},
+	{path: livePath, roles: readerRoles, get: livePage},
 	{path: allowPath, roles: ownerRoles, get: allowPage, post: allow},
 	{path: undoAllowPath, roles: ownerRoles, post: undoAllow},
 	{path: attemptPath, roles: readerRoles, get: attemptPage},
@@ -178,7 +179,7 @@ func (s *screen) done(path, notice string, query ...string) error {
 		values.Set("done", strings.TrimPrefix(notice, donePrefix))
 	}
 	_, chosen := localeOf(s.Request)
-	seeOther(s.w, chosen.link(Prefix+path, values)+fragment)
+	seeOther(s.w, chosen.link(Prefix+s.base+path, values)+fragment)
 	return nil
 }
 

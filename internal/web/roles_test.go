@@ -37,8 +37,7 @@ var (
 		"people": "o", "people/invite": "o", "people/*": "o", "sessions": "orm", "sessions/all": "orm", "sessions/*": "orm",
 		"tokens": "o", "tokens/new": "o", "tokens/*": "o", "audit": "or", "policy": "or", "policy/alerts": "o", "policy/alerts/test": "o", "audit/verify": "or", "audit/download": "or",
 
-		"review/find": "or", "review/*": "or", "review/*/allow": "o", "review/*/undo": "o",
-		"review":   "or",
+		"review": "or", "review/find": "or", "review/live": "or", "review/*": "or", "review/*/allow": "o", "review/*/undo": "o",
 		"requests": "or", "requests/*/approve": "or", "requests/*/decline": "or",
 		"networks": "or", "networks/add": "o", "networks/entries/*": "o", "networks/confirm": "o", "networks/undo": "o",
 		"networks/import": "o", "networks/export": "or", "networks/history": "or", "networks/compare": "or", "networks/restore": "o", "networks/review": "o",

@@ -39,6 +39,7 @@ var assets = func() map[string]*asset {
 		"ui.js":                jsMedia,
 		"console.js":           jsMedia,
 		"keys.js":              jsMedia,
+		"live.js":              jsMedia,
 		"vendor/htmx.min.js":   jsMedia,
 		"vendor/hx-csp.min.js": jsMedia,
 		"mark.svg":             "image/svg+xml",
