@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -63,6 +64,7 @@ type securityData struct {
 	Attempts  []attemptRow
 	Next      string // link to more; empty: these are all
 	Shown     string
+	Live      string // link; empty: the filters are none that it can have, or the time is over
 	Exports   []tab // empty: the filters are none that a file can have
 	Empty     *emptyView
 
@@ -377,18 +379,25 @@ var formatNames = map[export.Format]string{
 	export.CSV: "CSV", export.JSONLines: "JSON Lines", export.ECS: "ECS", export.OCSF: "OCSF", export.CEF: "CEF",
 }
 
-// exports are links to files with what the filters select.
+// exports are links to what else there is of what the filters select: files, and
+// the live tail where the time goes on. Neither can be filtered by place, which no
+// record has.
 func (d *securityData) exports() {
 	q := &d.query
+	byPlace := slices.ContainsFunc(q.filter.Where, func(c gate.Condition) bool { return c.Field == gate.FieldCountry || c.Field == gate.FieldASN })
+	if byPlace || d.Visiting() { // the API is of whoever looks
+		return
+	}
 	values := url.Values{}
-	for _, name := range exportParams {
-		if v := q.values.Get(name); v != "" && name != "format" && name != "header" && name != "lang" {
+	for _, name := range tailParams {
+		if v := q.values.Get(name); v != "" {
 			values.Set(name, v)
 		}
 	}
-	byPlace := slices.ContainsFunc(q.filter.Where, func(c gate.Condition) bool { return c.Field == gate.FieldCountry || c.Field == gate.FieldASN })
-	if byPlace || d.base != "" { // the API is of whoever looks
-		return
+	if q.filter.Until.IsZero() {
+		d.Live = d.choice.link(Prefix+livePath, maps.Clone(values))
+	} else {
+		values.Set("until", q.filter.Until.UTC().Format(time.RFC3339))
 	}
 	values.Set("since", q.filter.Since.UTC().Format(time.RFC3339))
 	for _, f := range export.Formats {
