@@ -65,7 +65,7 @@ type securityData struct {
 	Next      string // link to more; empty: these are all
 	Shown     string
 	Live      string // link; empty: the filters are none that it can have, or the time is over
-	Exports   []tab // empty: the filters are none that a file can have
+	Exports   []tab  // empty: the filters are none that a file can have
 	Empty     *emptyView
 
 	query securityQuery
