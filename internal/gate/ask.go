@@ -111,6 +111,10 @@ type AskFilter struct {
 	Before Cursor // by Made, then ID
 }
 
+// typedKept is how long a request keeps a typed login that is no admin's: people
+// type passwords into that field.
+const typedKept = 30 * 24 * time.Hour
+
 // AskStore keeps access requests.
 type AskStore interface {
 	// AddAsk stores a request unless its browser has one that waits, which is
@@ -126,6 +130,9 @@ type AskStore interface {
 	// AskFacts returns what was done since at one of the addresses, or by one of
 	// the admins.
 	AskFacts(ctx context.Context, tenant string, since time.Time, addresses []netip.Addr, admins []string) ([]AskFact, error)
+	// ForgetTyped blanks what was typed, in requests made before, by whom no admin's
+	// login is.
+	ForgetTyped(ctx context.Context, before time.Time) error
 	// SetAsk stores a proposal or an answer where the request still waits;
 	// ErrChanged otherwise.
 	SetAsk(ctx context.Context, rec Record, r AccessRequest) error
@@ -255,9 +262,16 @@ func (d *Door) addAsk(ctx context.Context, q *Request, dec *Decision, a Ask, ref
 }
 
 // detail is what the change log keeps of a request.
+//
+// What was typed and is no admin's login is not in it: the change log is for good,
+// and people type passwords into that field.
 func (r *AccessRequest) detail() any {
+	login := r.Login
+	if r.Admin == "" {
+		login = ""
+	}
 	return map[string]any{
-		"reference": r.Reference, "address": r.Address, "login": r.Login, "for": r.For.String(), "state": r.State, "note": r.Note, "entry": r.Entry,
+		"reference": r.Reference, "address": r.Address, "login": login, "for": r.For.String(), "state": r.State, "note": r.Note, "entry": r.Entry,
 	}
 }
 

@@ -91,6 +91,9 @@ func (g *Gate) house(ctx context.Context) error {
 	if err := g.store.ForgetDeliveries(ctx, now.Add(-forgetDeliveries)); err != nil {
 		return err
 	}
+	if err := g.store.ForgetTyped(ctx, now.Add(-typedKept)); err != nil {
+		return err
+	}
 	if err := g.forget(ctx, now); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
@@ -110,5 +111,14 @@ func (s *Store) SetAsk(ctx context.Context, rec gate.Record, r gate.AccessReques
 			return err
 		}
 		return addChange(ctx, tx, rec, gate.Change{Kind: gate.ChangeAsk, Tenant: r.Tenant, Subject: r.ID})
+	})
+}
+
+// ForgetTyped blanks what was typed in requests made before by those whose login is
+// no admin's.
+func (s *Store) ForgetTyped(ctx context.Context, before time.Time) error {
+	return s.write(ctx, func(tx querier) error {
+		_, err := tx.exec(ctx, `UPDATE access_requests SET login = '' WHERE admin = '' AND login <> '' AND made < $1`, micro(before))
+		return err
 	})
 }

@@ -79,6 +79,39 @@ func TestAsks(t *testing.T) {
 }
 
 // However many browsers ask at once, no more wait than may.
+// What was typed and is nobody's login does not stay, and no request outlives the
+// records.
+func TestAsksAreForgotten(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		addTenant(t, s, "ACME")
+		addAdmin(t, s, "ACME", "A1")
+		typed := ask("R2", "b2", epoch)
+		typed.Login, typed.Admin = "hunter2", ""
+		later := typed
+		later.ID, later.Browser, later.Made = "R3", []byte("b3"), epoch.Add(2*time.Hour)
+		for _, r := range []gate.AccessRequest{ask("R1", "b1", epoch), typed, later} {
+			_, err := s.AddAsk(t.Context(), record("request.add"), r, 9)
+			must(t, err)
+		}
+		logins := func() (found []string) {
+			all, err := s.Asks(t.Context(), gate.AskFilter{Tenant: "ACME"})
+			must(t, err)
+			for _, r := range all {
+				found = append(found, r.ID+" "+r.Login)
+			}
+			slices.Sort(found)
+			return found
+		}
+		must(t, s.ForgetTyped(t.Context(), epoch.Add(time.Hour)))
+		equal(t, "logins", logins(), []string{"R1 A1@example.test", "R2 ", "R3 hunter2"})
+		_, err := s.DeleteAttempts(t.Context(), "GLOBEX", epoch.Add(time.Hour), 0)
+		must(t, err)
+		_, err = s.DeleteAttempts(t.Context(), "ACME", epoch.Add(time.Hour), 0)
+		must(t, err)
+		equal(t, "requests", logins(), []string{"R3 hunter2"})
+	})
+}
+
 func TestAsksAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		addTenant(t, s, "ACME")

@@ -75,8 +75,9 @@ func (s *Store) Ledgers(ctx context.Context) ([]gate.Ledger, error) {
 
 // DeleteAttempts deletes records of a tenant, or of all where it is empty, whose
 // last time is before, the oldest first and at most limit of them, and returns
-// how many; the ledger keeps their counts. It also deletes as many sessions whose
-// end is before, and of all tenants what the throttle does not need any more.
+// how many; the ledger keeps their counts. It also deletes as many access requests
+// made before and sessions whose end is before, and of all tenants what the
+// throttle does not need any more.
 func (s *Store) DeleteAttempts(ctx context.Context, tenant string, before time.Time, limit int) (deleted int64, err error) {
 	err = s.write(ctx, func(tx querier) error {
 		if deleted, err = deleteAttempts(ctx, tx, tenant, micro(before), orAll(limit)); err != nil {
@@ -84,6 +85,11 @@ func (s *Store) DeleteAttempts(ctx context.Context, tenant string, before time.T
 		}
 		condition, args := only(tenant, "tenant", micro(before), orAll(limit))
 		_, err := tx.exec(ctx, `
+			DELETE FROM access_requests WHERE id IN (SELECT id FROM access_requests WHERE made < $1`+condition+` ORDER BY made LIMIT $2)`, args...)
+		if err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, `
 			DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires < $1`+condition+` ORDER BY expires LIMIT $2)`, args...)
 		if err != nil || tenant != "" {
 			return err
