@@ -49,6 +49,7 @@ func TestAlerts(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", false}, {"en", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			v := newcomer(t, startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}, "li.na", "--name", "Li Na")
 			for _, p := range alertsStory {
 				if v.see(p); t.Failed() {

@@ -74,6 +74,7 @@ func TestAttempt(t *testing.T) {
 		shortly  bool // the time really passes; else what was allowed is taken back
 	}{{"en", false, true}, {"zh-CN", false, false}, {"en", true, true}, {"zh-CN", true, false}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			gate, o := startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}
 			gate.Command(t, "network", "add", "acme", "198.51.100.0/26", "--label", "Shenzhen branch")
 			gate.Command(t, "network", "remove", "acme", "198.51.100.0/26")

@@ -95,6 +95,7 @@ func TestDrafts(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			gate := startSite(t)
 			gate.Command(t, "network", "add", "acme", "198.51.100.0/26", "--label", "Shenzhen branch", "--expires", "720h", "--note", "Until the move")
 			gate.Command(t, "network", "remove", "acme", "198.51.100.0/26")

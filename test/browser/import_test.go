@@ -84,6 +84,7 @@ func TestImport(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", true}, {"zh-CN", false}, {"en", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			v := newcomer(t, startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}, "li.na")
 			for _, p := range importStory {
 				if v.see(p); t.Failed() {

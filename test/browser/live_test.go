@@ -245,8 +245,8 @@ func TestLiveFlood(t *testing.T) {
 	v.console("review/live")
 	v.awaitLive("live")
 	eval[bool](v.Tab, `window.long = [], new PerformanceObserver(l => window.long.push(...l.getEntries().map(e => e.duration))).observe({type: 'longtask'}), true`)
-	// It sees one that there is.
-	eval[bool](v.Tab, `(() => { for (const end = performance.now() + 120; performance.now() < end;); return true; })()`)
+	// It sees one that there is: of the page, since what is evaluated here counts for none.
+	eval[bool](v.Tab, `setTimeout(() => { for (const end = performance.now() + 120; performance.now() < end;); }, 0), true`)
 	v.await("a long task to be seen", `window.long.length > 0`)
 	eval[bool](v.Tab, `window.long.length = 0, true`)
 	const rate, length = 1000, 4

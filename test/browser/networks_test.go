@@ -144,6 +144,7 @@ func TestNetworks(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			gate := startSite(t)
 			gate.Command(t, "network", "add", "acme", "198.51.100.0/26", "--label", "Shenzhen branch", "--expires", "5h", "--note", "Until the move", "--owner", "Wu Min")
 			gate.Command(t, "network", "add", "acme", "192.0.2.99", "--label", "Auditor")

@@ -83,6 +83,7 @@ func TestOperator(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", false}, {"en", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			gate := StartSite(t, strings.Replace(siteCaddyfile, "https://nobody.localhost:PORT", "https://nobody.localhost:PORT, https://operator.localhost:PORT", 1),
 				[]string{"tenant", "add", "operator", "--name", "Hosting", "--host", "operator.localhost", "--mode", "enforced"},
 				[]string{"network", "add", "operator", "203.0.113.0/24", "--label", "Operations"},

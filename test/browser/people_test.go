@@ -92,6 +92,7 @@ func TestPeople(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			gate, o := startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}
 			v := newcomer(t, gate, o, "li.na", "--name", "Li Na")
 			newcomer(t, gate, o, "wu.min", "--role", "reviewer", "--name", "Wu Min").Clean()
@@ -116,6 +117,7 @@ func TestInvitation(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			gate := startSite(t)
 			o := Options{Lang: walk.lang, NoScript: walk.noScript}
 			owner := newcomer(t, gate, o, "li.na", "--name", "Li Na")

@@ -31,6 +31,7 @@ func TestRequests(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			gate, o := startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}
 			owner := newcomer(t, gate, o, "li.na", "--name", "Li Na")
 			gate.addAdmin(t, "wu.min", "--no-second-factor", "--name", "Wu Min")

@@ -54,6 +54,7 @@ func TestReview(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			gate := StartGate(t)
 			password := regexp.MustCompile(`(?m)^ *acme +li\.na +(\S+)`).FindStringSubmatch(gate.Output())
 			if password == nil {

@@ -37,6 +37,7 @@ func TestSecurity(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			gate, o := startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}
 			owner := newcomer(t, gate, o, "li.na", "--name", "Li Na")
 			for _, address := range []string{away, "203.0.112.9", "192.0.2.9", "2001:db8:ffff::9"} {

@@ -17,6 +17,7 @@ func TestStepUp(t *testing.T) {
 		noScript bool
 	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
 		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+			t.Parallel()
 			gate := startSite(t, "session {", "step_up 1s", "}")
 			v := newcomer(t, gate, Options{Lang: walk.lang, NoScript: walk.noScript}, "li.na")
 			time.Sleep(time.Second) // until the sign-in is no proof any more
