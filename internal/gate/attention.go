@@ -54,6 +54,7 @@ type marksOf struct {
 	listed  *cidr.Set // by entries that counted within 30 days and do no more
 	before  map[netip.Addr]string
 	asked   map[netip.Addr]string
+	logins  map[string]AdminView // by id
 
 	entries []Network // what near was made of
 	spans   []Network // what listed was made of
@@ -66,7 +67,7 @@ func (g *Gate) attentionMarks(ctx context.Context, tenant string) (*marksOf, err
 		return nil, ErrNotFound
 	}
 	now := g.now()
-	m := &marksOf{before: map[netip.Addr]string{}, asked: map[netip.Addr]string{}}
+	m := &marksOf{before: map[netip.Addr]string{}, asked: map[netip.Addr]string{}, logins: t.admins}
 	if err := m.ofList(ctx, g.store, t, now); err != nil {
 		return nil, err
 	}
@@ -203,11 +204,7 @@ func moreUrgent(a, b AttentionGroup) int {
 // detail adds what is shown of an address.
 func (c *count) detail(a *AttentionGroup, m *marksOf) {
 	a.Place = c.g.PlaceOf(a.Address, a.Address.BitLen())
-	if admin, ok := c.g.snap.byID(c.q.Tenant).admins[a.Admin]; ok {
-		a.Admin = admin.Login
-	} else {
-		a.Admin = ""
-	}
+	a.Admin = m.logins[a.Admin].Login // empty: somebody who is gone
 	switch {
 	case slices.Contains(a.Signs, SignListed):
 		a.Entry = entryAround(m.spans, a.Address)
