@@ -26,7 +26,7 @@ var securityStory = []state{
 	{"security-list", 200, "security.title", "", func(v *visitor) int {
 		return v.Goto(v.gate.URL("acme", "/_sallyport/review?group_by=none&outcome=blocked"))
 	}},
-	{"security-attempt", 200, "attempt.title", "", func(v *visitor) int { return v.Submit("tbody th a") }},
+	{"security-attempt", 200, "attempt.title", "", func(v *visitor) int { return v.Submit("#groups tbody th a") }},
 }
 
 // TestSecurity: among strangers who are kept out, the reviewer sees the one who
