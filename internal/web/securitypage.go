@@ -99,10 +99,9 @@ type chipView struct {
 
 // emptyView says why there is nothing to show.
 type emptyView struct {
-	Text    string
-	Good    bool
-	Links   []tab
-	IsFirst bool
+	Text  string
+	Good  bool
+	Links []tab
 }
 
 // securityQuery is the address of the page, taken apart.
@@ -447,7 +446,7 @@ func (d *securityData) empty(s *screen) error {
 			return err
 		}
 		if sum.Complete && sum.Records == 0 {
-			d.Empty = &emptyView{Text: d.T("security.first"), IsFirst: true}
+			d.Empty = &emptyView{Text: d.T("security.first")}
 			return nil
 		}
 		d.Empty = &emptyView{Text: d.T("security.none"), Good: true}

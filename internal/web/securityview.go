@@ -21,7 +21,7 @@ type attentionView struct {
 	Signs          []signView
 	Only           string // link to everything from there
 	Explain        string
-	Allow          string // empty: there is nothing to allow, or this is no owner
+	Allow          string // empty: this is no owner
 }
 
 // signView is a reason to look at an address.
@@ -36,7 +36,6 @@ type groupView struct {
 	Count   string
 	Bad     string
 	Last    moment
-	Ago     string
 	Only    string // links; empty: there is no such filter
 	Exclude string
 	Explain string
@@ -63,7 +62,7 @@ func (d *securityData) attention(s *screen, sum *gate.Summary) {
 			Last: d.moment(a.LastTime), Ago: d.ago(now.Sub(a.LastTime)),
 			Only: d.query.link(d.consoleView, "address", a.Key, "group_by", groupNone), Explain: d.Link(attemptLink(a.Reference)),
 		}
-		if d.Owner && a.Entry == nil || d.Owner && a.Address.IsValid() {
+		if d.Owner {
 			v.Allow = d.Link(attemptLink(a.Reference) + "/allow")
 		}
 		for _, sign := range a.Signs {

@@ -79,11 +79,8 @@ func (v *visitor) selectValue(selector, value string) { v.t.Helper(); v.paste(se
 // TestImport walks through the story in both languages, with and without scripts,
 // and looks at every page from all sides.
 func TestImport(t *testing.T) {
-	for _, walk := range []struct {
-		lang     string
-		noScript bool
-	}{{"en", false}, {"zh-CN", true}, {"zh-CN", false}, {"en", true}} {
-		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+	for _, walk := range walks {
+		t.Run(walk.String(), func(t *testing.T) {
 			t.Parallel()
 			v := newcomer(t, startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}, "li.na")
 			for _, p := range importStory {

@@ -32,6 +32,17 @@ func (tab *Tab) await(what, condition string) {
 	}
 }
 
+// walk is how a story is gone through: a language, with or without scripts.
+type walk struct {
+	lang     string
+	noScript bool
+}
+
+// walks are all there are.
+var walks = []walk{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}}
+
+func (w walk) String() string { return fmt.Sprintf("%s, scripts %v", w.lang, !w.noScript) }
+
 // look checks the document as it stands in every window and colour, and takes
 // pictures of it when SALLYPORT_SHOTS is set.
 func (tab *Tab) look(t *testing.T, name string) {

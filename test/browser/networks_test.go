@@ -139,11 +139,8 @@ func (v *visitor) until(path, selector string) (status int) {
 // TestNetworks walks through both stories in both languages, with and without
 // scripts, and looks at every page from all sides.
 func TestNetworks(t *testing.T) {
-	for _, walk := range []struct {
-		lang     string
-		noScript bool
-	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
-		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+	for _, walk := range walks {
+		t.Run(walk.String(), func(t *testing.T) {
 			t.Parallel()
 			gate := startSite(t)
 			gate.Command(t, "network", "add", "acme", "198.51.100.0/26", "--label", "Shenzhen branch", "--expires", "5h", "--note", "Until the move", "--owner", "Wu Min")

@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -87,11 +86,8 @@ var peopleStory = []state{
 // TestPeople walks through the story in both languages, with and without scripts,
 // and looks at every page from all sides.
 func TestPeople(t *testing.T) {
-	for _, walk := range []struct {
-		lang     string
-		noScript bool
-	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
-		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+	for _, walk := range walks {
+		t.Run(walk.String(), func(t *testing.T) {
 			t.Parallel()
 			gate, o := startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}
 			v := newcomer(t, gate, o, "li.na", "--name", "Li Na")
@@ -112,11 +108,8 @@ func TestPeople(t *testing.T) {
 // TestInvitation: whoever is invited sets a password and is in, by a link that
 // works once.
 func TestInvitation(t *testing.T) {
-	for _, walk := range []struct {
-		lang     string
-		noScript bool
-	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
-		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+	for _, walk := range walks {
+		t.Run(walk.String(), func(t *testing.T) {
 			t.Parallel()
 			gate := startSite(t)
 			o := Options{Lang: walk.lang, NoScript: walk.noScript}

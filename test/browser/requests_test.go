@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"fmt"
 	"testing"
 )
 
@@ -26,11 +25,8 @@ var askStory = []state{
 // TestRequests: a visitor who is kept out asks, an owner allows, and the page
 // that waits leads on to the sign-in, with scripts by itself.
 func TestRequests(t *testing.T) {
-	for _, walk := range []struct {
-		lang     string
-		noScript bool
-	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
-		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+	for _, walk := range walks {
+		t.Run(walk.String(), func(t *testing.T) {
 			t.Parallel()
 			gate, o := startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}
 			owner := newcomer(t, gate, o, "li.na", "--name", "Li Na")

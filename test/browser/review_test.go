@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -49,11 +48,8 @@ var reviewStory = []state{
 // TestReview walks through the story in both languages, with and without scripts,
 // and looks at every page from all sides.
 func TestReview(t *testing.T) {
-	for _, walk := range []struct {
-		lang     string
-		noScript bool
-	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
-		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+	for _, walk := range walks {
+		t.Run(walk.String(), func(t *testing.T) {
 			t.Parallel()
 			gate := StartGate(t)
 			password := regexp.MustCompile(`(?m)^ *acme +li\.na +(\S+)`).FindStringSubmatch(gate.Output())

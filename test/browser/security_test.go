@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"fmt"
 	"testing"
 )
 
@@ -32,11 +31,8 @@ var securityStory = []state{
 // TestSecurity: among strangers who are kept out, the reviewer sees the one who
 // came from beside a network of the list, filters, and reads why.
 func TestSecurity(t *testing.T) {
-	for _, walk := range []struct {
-		lang     string
-		noScript bool
-	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
-		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+	for _, walk := range walks {
+		t.Run(walk.String(), func(t *testing.T) {
 			t.Parallel()
 			gate, o := startSite(t), Options{Lang: walk.lang, NoScript: walk.noScript}
 			owner := newcomer(t, gate, o, "li.na", "--name", "Li Na")

@@ -12,11 +12,8 @@ import (
 // TestStepUp: what is sensitive asks for the second factor once more, keeps what
 // was typed, and goes on with it.
 func TestStepUp(t *testing.T) {
-	for _, walk := range []struct {
-		lang     string
-		noScript bool
-	}{{"en", false}, {"zh-CN", false}, {"en", true}, {"zh-CN", true}} {
-		t.Run(fmt.Sprintf("%s, scripts %v", walk.lang, !walk.noScript), func(t *testing.T) {
+	for _, walk := range walks {
+		t.Run(walk.String(), func(t *testing.T) {
 			t.Parallel()
 			gate := startSite(t, "session {", "step_up 1s", "}")
 			v := newcomer(t, gate, Options{Lang: walk.lang, NoScript: walk.noScript}, "li.na")
