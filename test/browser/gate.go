@@ -6,13 +6,16 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -176,16 +179,24 @@ func (g *Gate) await(t testing.TB, ended <-chan error) {
 	t.Fatalf("the gateway was not ready within %v", startTime)
 }
 
-// freePort returns a loopback port that nobody listened on a moment ago.
+// nextPort walks over the ports below those that the kernel gives to clients, so
+// that no connection takes one before the gateway listens.
+var nextPort atomic.Uint32
+
+func init() { nextPort.Store(rand.Uint32N(12000)) }
+
+// freePort returns a port that nobody listens on.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 12000 {
+		port := strconv.Itoa(20000 + int(nextPort.Add(1)%12000))
+		if l, err := net.Listen("tcp", ":"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	t.Fatal("there is no free port")
+	return ""
 }
 
 // output is a buffer that may be read while the program still writes.

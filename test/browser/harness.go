@@ -131,6 +131,7 @@ type Tab struct {
 	mu        sync.Mutex
 	problems  []string
 	documents map[string]bool // URLs of the documents loaded, see observe
+	loading   *loading        // nil: none is awaited
 }
 
 // Open gives the test a new tab, closed when the test ends. Without Chromium the
@@ -215,6 +216,9 @@ func send[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chromed
 func (tab *Tab) observe(event any) {
 	tab.mu.Lock()
 	defer tab.mu.Unlock()
+	if tab.loading != nil && tab.loading.observe(event) {
+		tab.loading = nil
+	}
 	switch e := event.(type) {
 	case *runtime.EventBindingCalled:
 		tab.problems = append(tab.problems, e.Payload)
@@ -273,13 +277,42 @@ func step[T any](tab *Tab, what string, action chromedp.Action[T]) T {
 // loaded, and returns its HTTP status, after redirects.
 func (tab *Tab) load(what string, action chromedp.Action[chromedp.Void]) int {
 	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, patience)
-	defer cancel()
-	response, err := chromedp.RunResponse(ctx, action)
-	if err != nil {
-		tab.t.Fatalf("%s: %v", what, err)
+	loaded := make(chan int, 1)
+	tab.mu.Lock()
+	tab.loading = &loading{done: loaded}
+	tab.mu.Unlock()
+	began := time.Now()
+	step(tab, what, action)
+	select {
+	case status := <-loaded:
+		return status
+	case <-time.After(time.Until(began.Add(patience))):
+		tab.t.Fatalf("%s led to no document within %v", what, patience)
+		return 0
 	}
-	return int(response.Status)
+}
+
+// loading is an awaited document: it has come when a document was answered for and
+// the tab has loaded after that. Neither a page that was still loading nor one that
+// another took the place of on its way is mistaken for it. (No page has frames.)
+type loading struct {
+	status int
+	done   chan<- int
+}
+
+func (l *loading) observe(event any) (done bool) {
+	switch e := event.(type) {
+	case *network.EventResponseReceived:
+		if e.Type == network.ResourceTypeDocument {
+			l.status = int(e.Response.Status)
+		}
+	case *page.EventLoadEventFired:
+		if l.status != 0 {
+			l.done <- l.status
+			return true
+		}
+	}
+	return false
 }
 
 // Goto opens url and returns the HTTP status, after redirects.
