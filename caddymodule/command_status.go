@@ -197,14 +197,15 @@ func verifyChanges(c *call) error {
 		return verifyChangeFile(c)
 	}
 	return c.with(func() error {
-		n, err := c.VerifyChanges(c.ctx())
+		chain, err := c.VerifyChanges(c.ctx())
 		if err != nil {
 			return err
 		}
 		view := struct {
 			Verified int64 `json:"verified"`
-		}{n}
-		return c.print(view, func(w io.Writer) { line(w, "The chain holds: %d changes verified.", n) })
+			Erased   int64 `json:"erased"`
+		}{chain.Held, chain.Erased}
+		return c.print(view, func(w io.Writer) { line(w, "The chain holds: %s.", verifiedText(chain)) })
 	})
 }
 
@@ -221,13 +222,26 @@ func verifyChangeFile(c *call) error {
 	}
 	view := struct {
 		Verified int64  `json:"verified"`
+		Erased   int64  `json:"erased"`
 		Newest   int64  `json:"newest"`
 		Hash     string `json:"hash"`
-	}{found.Verified, found.Newest, found.Hash}
+	}{found.Verified, found.Erased, found.Newest, found.Hash}
 	return c.print(view, func(w io.Writer) {
-		line(w, "The file holds: %d changes verified.", found.Verified)
+		line(w, "The file holds: %s.", verifiedText(gate.Chain{Held: found.Verified, Erased: found.Erased}))
 		if found.Newest > 0 {
 			line(w, "Its newest is change %d with the hash %s: compare that with the console.", found.Newest, found.Hash)
 		}
 	})
+}
+
+// verifiedText says what of a chain holds, and what was erased in it.
+func verifiedText(c gate.Chain) string {
+	text := fmt.Sprintf("%d changes verified", c.Held)
+	switch {
+	case c.Erased == 1:
+		text += "; 1 text in them was erased"
+	case c.Erased > 1:
+		text += fmt.Sprintf("; %d texts in them were erased", c.Erased)
+	}
+	return text
 }

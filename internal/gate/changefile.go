@@ -4,52 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"hash"
 	"io"
 	"net/netip"
 	"time"
 )
-
-// ChangeStream is the one change log that there is. It is in the hashes so that
-// there can be more later.
-const ChangeStream = 1
-
-// HashChange is the hash of a change: SHA-256 over the hash before it and every
-// field, texts with their length in front, so that no two are written the same.
-func HashChange(before []byte, c *Change) []byte {
-	h := sha256.New()
-	h.Write([]byte("sallyport change 1\n"))
-	writeBytes(h, before)
-	writeInts(h, ChangeStream, c.Pos)
-	for _, text := range []string{c.ID, string(c.Kind), c.Action, c.Tenant, c.Subject} {
-		writeBytes(h, []byte(text))
-	}
-	at := int64(0)
-	if !c.At.IsZero() {
-		at = c.At.UnixMicro()
-	}
-	writeInts(h, c.Version, at)
-	for _, b := range [][]byte{[]byte(c.Actor), []byte(c.ActorID), c.Address.Unmap().AsSlice(), c.Detail} {
-		writeBytes(h, b)
-	}
-	return h.Sum(nil)
-}
-
-func writeBytes(h hash.Hash, b []byte) {
-	writeInts(h, int64(len(b)))
-	h.Write(b)
-}
-
-func writeInts(h hash.Hash, list ...int64) {
-	for _, n := range list {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(n)))
-	}
-}
 
 // changeLine is a change as a file has it: all that its hash covers, and the
 // hash before it, so that each line is proof of itself and neighbours of each
@@ -67,6 +28,8 @@ type changeLine struct {
 	ActorID  string          `json:"actor_id"`
 	Address  string          `json:"address"`
 	Detail   json.RawMessage `json:"detail"`
+	Key      []byte          `json:"key,omitempty"`    // of the salts of its texts
+	Leaves   []Leaf          `json:"leaves,omitempty"` // instead, where some were erased
 	Before   string          `json:"before"`
 	Hash     string          `json:"hash"`
 }
@@ -100,13 +63,14 @@ func lineOf(c *Change) changeLine {
 	return changeLine{
 		Position: c.Pos, ID: c.ID, Kind: c.Kind, Action: c.Action, Tenant: c.Tenant, Subject: c.Subject, Version: c.Version,
 		Time: c.At.UTC().Format(time.RFC3339Nano), Actor: c.Actor, ActorID: c.ActorID, Address: textOf(c.Address),
-		Detail: c.Detail, Before: hex.EncodeToString(c.Before), Hash: hex.EncodeToString(c.Hash),
+		Detail: c.Detail, Key: c.Key, Leaves: c.Leaves, Before: hex.EncodeToString(c.Before), Hash: hex.EncodeToString(c.Hash),
 	}
 }
 
 // ChangeFile is what was found in a file of changes.
 type ChangeFile struct {
 	Verified int64
+	Erased   int64  // texts in them
 	Newest   int64  // position of its newest change; 0: it has none
 	Hash     string // of that change, to be compared with the log itself
 }
@@ -124,10 +88,14 @@ func VerifyChangeFile(r io.Reader) (ChangeFile, error) {
 	var later *Change
 	for lines.Scan() {
 		c, err := readChangeLine(lines.Bytes())
+		if err != nil {
+			return f, fmt.Errorf("%w: line %d: %w", ErrChainBroken, f.Verified+1, err)
+		}
+		hash, err := HashChange(c.Before, c)
 		switch {
 		case err != nil:
-			return f, fmt.Errorf("%w: line %d: %w", ErrChainBroken, f.Verified+1, err)
-		case !bytes.Equal(c.Hash, HashChange(c.Before, c)):
+			return f, fmt.Errorf("%w: line %d, change %d: %w", ErrChainBroken, f.Verified+1, c.Pos, err)
+		case !bytes.Equal(c.Hash, hash):
 			return f, fmt.Errorf("%w: line %d, change %d: its hash does not fit", ErrChainBroken, f.Verified+1, c.Pos)
 		case later != nil && c.Pos >= later.Pos:
 			return f, fmt.Errorf("%w: line %d, change %d: it stands below change %d", ErrChainBroken, f.Verified+1, c.Pos, later.Pos)
@@ -138,6 +106,7 @@ func VerifyChangeFile(r io.Reader) (ChangeFile, error) {
 			f.Newest, f.Hash = c.Pos, hex.EncodeToString(c.Hash)
 		}
 		f.Verified++
+		f.Erased += c.erasedTexts()
 		later = c
 	}
 	return f, lines.Err()
@@ -156,7 +125,7 @@ func readChangeLine(text []byte) (*Change, error) {
 	}
 	c := &Change{
 		Position: Position{Pos: l.Position, ID: l.ID}, Kind: l.Kind, Action: l.Action, Tenant: l.Tenant, Subject: l.Subject,
-		Version: l.Version, At: at, Actor: l.Actor, ActorID: l.ActorID, Detail: l.Detail,
+		Version: l.Version, At: at, Actor: l.Actor, ActorID: l.ActorID, Detail: l.Detail, Key: l.Key, Leaves: l.Leaves,
 	}
 	if string(l.Detail) == "null" {
 		c.Detail = nil

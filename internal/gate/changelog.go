@@ -31,11 +31,17 @@ func (g *Gate) Changes(ctx context.Context, by Actor, f ChangeFilter) ([]Change,
 	return g.store.Changes(ctx, f)
 }
 
+// Chain is what holds of the change log.
+type Chain struct {
+	Held   int64 // changes
+	Erased int64 // texts in them that were erased, on record
+}
+
 // Verification is what came of checking the change log of the installation.
 type Verification struct {
-	At      time.Time // when it ended; zero: never yet
-	Held    int64     // changes that hold
-	Trouble string    // which change does not hold, in English; empty: all do
+	At time.Time // when it ended; zero: never yet
+	Chain
+	Trouble string // which change does not hold, in English; empty: all do
 	Running bool
 }
 
@@ -82,22 +88,22 @@ func (v *verification) end() {
 // verify checks the change log and notes what came of it. A store that does not
 // answer proves nothing: the last result stands.
 func (g *Gate) verify(ctx context.Context) {
-	held, err := g.store.VerifyChanges(ctx)
+	chain, err := g.store.VerifyChanges(ctx)
 	g.verified.mu.Lock()
 	defer g.verified.mu.Unlock()
 	last := &g.verified.last
 	last.Running = false
 	switch {
 	case err == nil:
-		*last = Verification{At: g.now(), Held: held}
+		*last = Verification{At: g.now(), Chain: chain}
 	case errors.Is(err, ErrChainBroken):
-		*last = Verification{At: g.now(), Held: held, Trouble: err.Error()}
+		*last = Verification{At: g.now(), Chain: chain, Trouble: err.Error()}
 	}
 }
 
-// VerifyChanges checks the chain of the change log and returns its length. An
-// error that wraps ErrChainBroken names the first change that does not hold.
-func (g *Gate) VerifyChanges(ctx context.Context) (int64, error) {
+// VerifyChanges checks the chain of the change log. An error that wraps
+// ErrChainBroken names the first change that does not hold.
+func (g *Gate) VerifyChanges(ctx context.Context) (Chain, error) {
 	return g.store.VerifyChanges(ctx)
 }
 

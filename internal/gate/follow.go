@@ -160,6 +160,9 @@ func (g *Gate) apply(ctx context.Context, changes []Change) error {
 			asks[c.Tenant] = true
 		case ChangeSession:
 			g.endInSnapshot(c.Tenant, EndedSession{ID: c.Subject, Expires: time.UnixMicro(c.Version)})
+		case ChangeSubject:
+			asks[c.Tenant] = true
+			fallthrough
 		default:
 			if !slices.Contains(tenants, c.Tenant) {
 				tenants = append(tenants, c.Tenant)

@@ -96,11 +96,12 @@ const (
 	ChangeAccess    ChangeKind = "access"  // records were read: nothing is different
 	ChangeAsk       ChangeKind = "request" // of a visitor who was kept out
 	ChangeAlerts    ChangeKind = "alerts"  // what a tenant is alerted about, and how
+	ChangeSubject   ChangeKind = "subject" // what was recorded of a person was erased
 )
 
 // ChangeKinds is the closed list of kinds that a tenant's changes have.
 var ChangeKinds = []ChangeKind{
-	ChangeList, ChangeAdmin, ChangeSession, ChangeSessions, ChangeToken, ChangeTenant, ChangeEmergency, ChangeAsk, ChangeAlerts, ChangeAccess,
+	ChangeList, ChangeAdmin, ChangeSession, ChangeSessions, ChangeToken, ChangeTenant, ChangeEmergency, ChangeAsk, ChangeAlerts, ChangeAccess, ChangeSubject,
 }
 
 // Change is one row of the change log, which is a chain: Hash covers the row
@@ -117,6 +118,8 @@ type Change struct {
 	ActorID string
 	Address netip.Addr
 	Detail  []byte // JSON: before and after, never a secret
+	Key     []byte // makes the salts of its texts; nil once one was erased
+	Leaves  []Leaf // of its texts, instead of the key
 	Before  []byte // hash of the row before it, as far as it was read
 	Hash    []byte
 }
@@ -176,9 +179,9 @@ type PolicyStore interface {
 	ChangesFrom(ctx context.Context, pos int64, limit int) ([]Change, error)
 	// Changes lists the changes that a filter selects, newest first.
 	Changes(ctx context.Context, f ChangeFilter) ([]Change, error)
-	// VerifyChanges reads the whole chain and returns the number of rows that
-	// hold; an error names the first that does not.
-	VerifyChanges(ctx context.Context) (int64, error)
+	// VerifyChanges reads the whole chain and says what of it holds; an error
+	// names the first row that does not.
+	VerifyChanges(ctx context.Context) (Chain, error)
 	// AddKeys stores a fresh pair of keys unless the newest pair is another
 	// than the caller knew (ErrExists: another node was faster).
 	AddKeys(ctx context.Context, rec Record, known string, session auth.Key, assertion auth.AssertionKey) error

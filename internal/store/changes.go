@@ -39,12 +39,15 @@ func addChange(ctx context.Context, tx querier, rec gate.Record, c gate.Change) 
 	if err != nil {
 		return err
 	}
-	c.Hash = gate.HashChange(before, &c)
+	c.Key = gate.NewChangeKey()
+	if c.Hash, err = gate.HashChange(before, &c); err != nil {
+		return err
+	}
 	_, err = tx.exec(ctx, `
-		INSERT INTO change_log (stream, pos, id, kind, action, tenant, subject, version, made, actor, actor_id, address, detail, hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		INSERT INTO change_log (stream, pos, id, kind, action, tenant, subject, version, made, actor, actor_id, address, detail, key, leaves, hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '[]', $15)`,
 		stream, c.Pos, c.ID, string(c.Kind), c.Action, c.Tenant, c.Subject, c.Version, micro(c.At),
-		c.Actor, c.ActorID, addrBytes(c.Address), string(c.Detail), c.Hash)
+		c.Actor, c.ActorID, addrBytes(c.Address), string(c.Detail), c.Key, c.Hash)
 	if err != nil {
 		return err
 	}
@@ -52,12 +55,12 @@ func addChange(ctx context.Context, tx querier, rec gate.Record, c gate.Change) 
 	return err
 }
 
-const changeColumns = `pos, id, kind, action, tenant, subject, version, made, actor, actor_id, address, detail, hash`
+const changeColumns = `pos, id, kind, action, tenant, subject, version, made, actor, actor_id, address, detail, key, leaves, hash`
 
 func scanChange(row scanner, more ...any) (c gate.Change, err error) {
 	var address []byte
 	err = row.Scan(append([]any{&c.Pos, &c.ID, &c.Kind, &c.Action, &c.Tenant, &c.Subject, &c.Version, timeColumn{&c.At},
-		&c.Actor, &c.ActorID, &address, &c.Detail, &c.Hash}, more...)...)
+		&c.Actor, &c.ActorID, &address, &c.Detail, &c.Key, jsonColumn[gate.Leaf]{&c.Leaves}, &c.Hash}, more...)...)
 	if err != nil {
 		return c, fmt.Errorf("change %d: %w", c.Pos, err)
 	}
@@ -112,14 +115,15 @@ func (s *Store) Changes(ctx context.Context, f gate.ChangeFilter) ([]gate.Change
 		ORDER BY c.pos DESC LIMIT `+w.arg(orAll(f.Limit)), w.args...)
 }
 
-// VerifyChanges reads the whole chain and returns the number of rows that hold.
-// The error names the first that does not: one that was altered, moved or
-// taken out, or that the end is missing.
+// VerifyChanges reads the whole chain and says what of it holds. The error
+// names the first row that does not: one that was altered, moved or taken out,
+// or that the end is missing, or that a text was erased which no change accounts
+// for.
 //
 // The chain has no key: it finds what was altered in the database, unless all
 // that follows and the counter were written anew to fit. Against somebody who
 // does that, keep the last hash elsewhere.
-func (s *Store) VerifyChanges(ctx context.Context) (held int64, err error) {
+func (s *Store) VerifyChanges(ctx context.Context) (held gate.Chain, err error) {
 	err = s.view(ctx, func(tx querier) error {
 		held, err = verifyChanges(ctx, tx)
 		return err
@@ -136,20 +140,23 @@ func (e brokenError) Unwrap() error      { return e.error }
 
 func broken(format string, args ...any) error { return brokenError{fmt.Errorf(format, args...)} }
 
-func verifyChanges(ctx context.Context, tx querier) (held int64, err error) {
+func verifyChanges(ctx context.Context, tx querier) (held gate.Chain, err error) {
 	var early int64
 	err = tx.row(ctx, `SELECT COUNT(*) FROM change_log WHERE stream <> $1 OR pos < 1`, stream).Scan(&early)
 	if err != nil {
-		return 0, fmt.Errorf("reading the change log: %w", err)
+		return held, fmt.Errorf("reading the change log: %w", err)
 	}
 	if early > 0 {
-		return 0, broken("there are changes before the first or of another log: %d", early)
+		return held, broken("there are changes before the first or of another log: %d", early)
 	}
-	held, last, err := verifyRows(ctx, tx)
-	if err != nil {
-		return held, err
+	v := verifying{recorded: map[string]int64{}}
+	if err := v.rows(ctx, tx); err != nil {
+		return v.Chain, err
 	}
-	return held, verifyEnd(ctx, tx, held, last)
+	if err := v.accounts(); err != nil {
+		return v.Chain, err
+	}
+	return v.Chain, v.end(ctx, tx)
 }
 
 // readChange is a row that perhaps cannot be read as a change, which must not
@@ -159,44 +166,73 @@ type readChange struct {
 	err error
 }
 
-func verifyRows(ctx context.Context, tx querier) (held int64, last []byte, err error) {
+// verifying is how far a verification is.
+type verifying struct {
+	gate.Chain
+	last     []byte           // hash
+	recorded map[string]int64 // by tenant: texts whose erasure is on record, less those that were erased
+}
+
+func (v *verifying) rows(ctx context.Context, tx querier) error {
 	for {
-		page, err := changesFrom(ctx, tx, held+1, verifyBatch, func(row scanner) (readChange, error) {
+		page, err := changesFrom(ctx, tx, v.Held+1, verifyBatch, func(row scanner) (readChange, error) {
 			c, err := scanChange(row)
 			return readChange{c, err}, nil
 		})
 		if err != nil {
-			return held, last, fmt.Errorf("reading the change log after position %d: %w", held, err)
+			return fmt.Errorf("reading the change log after position %d: %w", v.Held, err)
 		}
 		for i := range page {
-			c := &page[i].Change
-			switch {
-			case page[i].err != nil:
-				return held, last, broken("%w", page[i].err)
-			case c.Pos != held+1:
-				return held, last, broken("change %d is missing: the next is %d", held+1, c.Pos)
-			case !bytes.Equal(c.Hash, gate.HashChange(last, c)):
-				return held, last, broken("change %d (%s) was altered: its hash does not fit", c.Pos, c.ID)
+			if page[i].err != nil {
+				return broken("%w", page[i].err)
 			}
-			held, last = c.Pos, c.Hash
+			if err := v.row(&page[i].Change); err != nil {
+				return err
+			}
 		}
 		if len(page) < verifyBatch {
-			return held, last, nil
+			return nil
 		}
 	}
 }
 
-func verifyEnd(ctx context.Context, tx querier, held int64, last []byte) error {
+func (v *verifying) row(c *gate.Change) error {
+	hash, err := gate.HashChange(v.last, c)
+	switch {
+	case c.Pos != v.Held+1:
+		return broken("change %d is missing: the next is %d", v.Held+1, c.Pos)
+	case err != nil:
+		return broken("change %d (%s) was altered: %w", c.Pos, c.ID, err)
+	case !bytes.Equal(c.Hash, hash):
+		return broken("change %d (%s) was altered: its hash does not fit", c.Pos, c.ID)
+	}
+	erased := int64(len(c.Erased()))
+	v.Held, v.Erased, v.last = c.Pos, v.Erased+erased, c.Hash
+	v.recorded[c.Tenant] += gate.TextsErasedBy(c) - erased
+	return nil
+}
+
+// accounts reports texts that were erased behind the program's back.
+func (v *verifying) accounts() error {
+	for tenant, n := range v.recorded {
+		if n != 0 {
+			return broken("the texts that were erased in the changes of tenant %q are not those whose erasure is on record: the record says %+d", tenant, n)
+		}
+	}
+	return nil
+}
+
+func (v *verifying) end(ctx context.Context, tx querier) error {
 	var pos int64
 	var hash []byte
 	err := tx.row(ctx, `SELECT pos, hash FROM change_counter WHERE stream = $1`, stream).Scan(&pos, &hash)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the change counter: %w", err)
-	case pos != held:
-		return broken("the change log ends at %d and %d changes were made: its end was cut off or added to", held, pos)
-	case !bytes.Equal(hash, last):
-		return broken("the last change, %d, is another than the one that was made", held)
+	case pos != v.Held:
+		return broken("the change log ends at %d and %d changes were made: its end was cut off or added to", v.Held, pos)
+	case !bytes.Equal(hash, v.last):
+		return broken("the last change, %d, is another than the one that was made", v.Held)
 	}
 	return nil
 }

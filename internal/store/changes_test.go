@@ -75,7 +75,7 @@ func TestChanges(t *testing.T) {
 		equal(t, "position", p.Position, all[4].Position)
 		n, err := s.VerifyChanges(t.Context())
 		must(t, err)
-		equal(t, "rows that hold", n, int64(5))
+		equal(t, "rows that hold", n, gate.Chain{Held: 5})
 	})
 }
 
@@ -86,7 +86,7 @@ func TestNoChangesYet(t *testing.T) {
 		equal(t, "position", p.Position, gate.Position{})
 		n, err := s.VerifyChanges(t.Context())
 		must(t, err)
-		equal(t, "rows", n, int64(0))
+		equal(t, "rows", n, gate.Chain{})
 		must(t, s.RaiseEpoch(t.Context(), gate.Record{At: epoch, Action: "epoch.raise", Actor: gate.Actor{Kind: gate.ActorSystem}}))
 		list, err := s.Changes(t.Context(), gate.ChangeFilter{})
 		must(t, err)
@@ -110,8 +110,8 @@ func TestVerifyFindsTampering(t *testing.T) {
 		{"deleted all", `DELETE FROM change_log`, 0, "ends at 0 and 5 changes were made"},
 		{"deleted last and counted back", `DELETE FROM change_log WHERE pos = 5; UPDATE change_counter SET pos = 4`, 4, "is another than the one that was made"},
 		{"swapped", `UPDATE change_log SET pos = 99 WHERE pos = 2; UPDATE change_log SET pos = 2 WHERE pos = 3; UPDATE change_log SET pos = 3 WHERE pos = 99`, 1, "change 2"},
-		{"added", `INSERT INTO change_log SELECT stream, 6, 'X', kind, action, tenant, subject, version, made, actor, actor_id, address, detail, hash FROM change_log WHERE pos = 5`, 5, "change 6"},
-		{"added before the first", `INSERT INTO change_log SELECT stream, 0, 'X', kind, action, tenant, subject, version, made, actor, actor_id, address, detail, hash FROM change_log WHERE pos = 5`, 0, "there are changes before the first"},
+		{"added", `INSERT INTO change_log SELECT stream, 6, 'X', kind, action, tenant, subject, version, made, actor, actor_id, address, detail, key, leaves, hash FROM change_log WHERE pos = 5`, 5, "change 6"},
+		{"added before the first", `INSERT INTO change_log SELECT stream, 0, 'X', kind, action, tenant, subject, version, made, actor, actor_id, address, detail, key, leaves, hash FROM change_log WHERE pos = 5`, 0, "there are changes before the first"},
 		{"hash", `UPDATE change_log SET hash = address WHERE pos = 2`, 1, "change 2"},
 		{"address taken away", `UPDATE change_log SET address = NULL WHERE pos = 2`, 1, "change 2"},
 		{"address of no length", `UPDATE change_log SET address = hash WHERE pos = 2`, 1, "change 2: its address has 32 bytes"},
@@ -143,8 +143,8 @@ func TestVerifyFindsTampering(t *testing.T) {
 						}
 					}
 					held, err := verifyChanges(t.Context(), tx)
-					if held != tt.held || err == nil || !strings.Contains(err.Error(), tt.want) {
-						t.Errorf("%d hold, error %v; want %d, %q", held, err, tt.held, tt.want)
+					if held.Held != tt.held || err == nil || !strings.Contains(err.Error(), tt.want) {
+						t.Errorf("%+v hold, error %v; want %d, %q", held, err, tt.held, tt.want)
 					}
 					return undone
 				})
@@ -192,7 +192,7 @@ func TestConcurrentWriters(t *testing.T) {
 			}
 			n, err := stores[0].VerifyChanges(t.Context())
 			must(t, err)
-			equal(t, "rows that hold", n, int64(writers*(each+1)))
+			equal(t, "rows that hold", n, gate.Chain{Held: writers * (each + 1)})
 		})
 	}
 }
@@ -258,12 +258,18 @@ func TestRefusedWriteLeavesNoChange(t *testing.T) {
 func second[T any](_ T, err error) error { return err }
 
 func TestChainIsUnambiguous(t *testing.T) {
-	a := gate.Change{Kind: "ab", Action: "c", At: epoch}
-	b := gate.Change{Kind: "a", Action: "bc", At: epoch}
-	if bytes.Equal(gate.HashChange(nil, &a), gate.HashChange(nil, &b)) {
+	key := gate.NewChangeKey()
+	hash := func(before string, c gate.Change) []byte {
+		c.Key, c.At = key, epoch
+		h, err := gate.HashChange([]byte(before), &c)
+		must(t, err)
+		return h
+	}
+	a := gate.Change{Kind: "ab", Action: "c"}
+	if bytes.Equal(hash("", a), hash("", gate.Change{Kind: "a", Action: "bc"})) {
 		t.Error("two rows have one hash")
 	}
-	if bytes.Equal(gate.HashChange([]byte("x"), &a), gate.HashChange(nil, &a)) {
+	if bytes.Equal(hash("x", a), hash("", a)) {
 		t.Error("the hash before does not count")
 	}
 }

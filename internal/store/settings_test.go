@@ -135,7 +135,7 @@ func TestShortenAddresses(t *testing.T) {
 		}
 		held, err := s.VerifyChanges(t.Context())
 		must(t, err)
-		if held == 0 {
+		if held.Held == 0 {
 			t.Error("the change log is empty")
 		}
 	})

@@ -77,6 +77,7 @@ type changeJSON struct {
 	ActorID  *string         `json:"actor_id"`
 	Address  *string         `json:"address"`
 	Detail   json.RawMessage `json:"detail"` // null where there is none
+	Erased   []string        `json:"erased"` // where texts of it were erased, as JSON pointers; their places are empty
 	Before   *string         `json:"before"` // hash of the row before it, whosever that is; null for the first
 	Hash     string          `json:"hash"`   // covers the row and the hash before it
 }
@@ -85,6 +86,7 @@ func showChange(c *gate.Change) changeJSON {
 	out := changeJSON{
 		ID: c.ID, Position: c.Pos, Time: timestamp(c.At), Kind: c.Kind, Action: c.Action, Subject: c.Subject, Version: c.Version,
 		Actor: c.Actor, ActorID: present(c.ActorID), Address: present(addressText(c.Address, c.Address.BitLen())), Before: present(hex.EncodeToString(c.Before)), Hash: hex.EncodeToString(c.Hash),
+		Erased: append([]string{}, c.Erased()...),
 	}
 	if len(c.Detail) > 0 {
 		out.Detail = c.Detail

@@ -58,6 +58,7 @@ var kindWords = map[gate.ChangeKind]string{
 	gate.ChangeList: "kind.list", gate.ChangeAdmin: "kind.admin", gate.ChangeSession: "kind.session", gate.ChangeSessions: "kind.sessions",
 	gate.ChangeToken: "kind.token", gate.ChangeTenant: "kind.tenant", gate.ChangeEmergency: "kind.emergency",
 	gate.ChangeAsk: "kind.request", gate.ChangeAlerts: "kind.alerts", gate.ChangeAccess: "kind.access",
+	gate.ChangeSubject: "kind.subject",
 }
 
 func auditPage(s *screen) error {
@@ -98,7 +99,12 @@ func (s *screen) verified(v *consoleView, now bool) (verdict, bool, error) {
 	case check.At.IsZero():
 		return verdict{"off", "clock", v.T("audit.unverified")}, check.Running, nil
 	}
-	return verdict{"allowed", "tick", v.T("audit.verified", "Count", grouped(check.Held), "Time", v.ago(s.visit.Decision.Now.Sub(check.At)))}, check.Running, nil
+	age := v.ago(s.visit.Decision.Now.Sub(check.At))
+	text := v.T("audit.verified", "Count", grouped(check.Held), "Time", age)
+	if check.Erased > 0 {
+		text = v.T("audit.verified_erased", "Count", grouped(check.Held), "Erased", grouped(check.Erased), "Time", age)
+	}
+	return verdict{"allowed", "tick", text}, check.Running, nil
 }
 
 func verifyChanges(s *screen) error {
@@ -124,7 +130,8 @@ func downloadChanges(s *screen) error {
 }
 
 func (v *consoleView) changeLine(c *gate.Change) changeLine {
-	line := changeLine{Change: *c, At: v.moment(c.At), By: v.by(c.Actor), From: addressText(c.Address, c.Address.BitLen())}
+	actor, from, detail := c.Told(v.T("audit.erased"))
+	line := changeLine{Change: *c, At: v.moment(c.At), By: v.by(actor), From: from}
 	line.What = c.Action
 	if key := "action." + c.Action; actionKeys[key] {
 		line.What = v.T(key)
@@ -132,7 +139,7 @@ func (v *consoleView) changeLine(c *gate.Change) changeLine {
 	if len(c.Hash) > 4 {
 		line.HashOf = hex.EncodeToString(c.Hash[:4])
 	}
-	line.Fields = v.changedFields(c.Detail)
+	line.Fields = v.changedFields(detail)
 	return line
 }
 

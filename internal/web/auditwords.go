@@ -36,6 +36,9 @@ var actionKeys = map[string]bool{
 	"action.attempts.read":     true,
 	"action.attempts.export":   true,
 	"action.attempts.exported": true,
+	"action.subject.export":    true,
+	"action.subject.erase":     true,
+	"action.subject.erased":    true,
 }
 
 // valueWords are the values of details that have words of their own, by field.

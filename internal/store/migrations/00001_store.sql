@@ -48,6 +48,8 @@ CREATE TABLE change_log (
 	actor_id TEXT   NOT NULL,
 	address  BYTEA,
 	detail   TEXT   NOT NULL, -- JSON
+	key      BYTEA,           -- makes the salts of the texts that the hash covers; NULL once one was erased
+	leaves   TEXT   NOT NULL, -- JSON: the salts of those that remain, instead of the key
 	hash     BYTEA  NOT NULL, -- of this row and the hash before it
 	PRIMARY KEY (stream, pos)
 );
