@@ -108,7 +108,7 @@ func (d *attemptData) actions(s *screen, e *gate.Explanation) error {
 	}
 	keptOut := e.Now.Entry == nil && a.Bits == a.Address.BitLen()
 	if !d.Owner {
-		if keptOut {
+		if keptOut && !d.Visit { // a link of a visit is nothing to owners
 			people, err := s.h.door.People(s.actor, s.tenant)
 			if err != nil {
 				return err

@@ -22,12 +22,12 @@ import (
 // return errors as they come from package gate. networkspage.go is an example
 // with everything.
 var consolePages = []consolePage{
-	{path: securityPath, nav: "nav.review", roles: readerRoles, get: securityPage},
-	{path: findPath, roles: readerRoles, get: findAttempt},
+	{path: securityPath, nav: "nav.review", roles: readerRoles, get: securityPage, visit: true},
+	{path: findPath, roles: readerRoles, get: findAttempt, visit: true},
 	{path: livePath, roles: readerRoles, get: livePage},
 	{path: allowPath, roles: ownerRoles, get: allowPage, post: allow},
 	{path: undoAllowPath, roles: ownerRoles, post: undoAllow},
-	{path: attemptPath, roles: readerRoles, get: attemptPage},
+	{path: attemptPath, roles: readerRoles, get: attemptPage, visit: true},
 	{path: "requests", nav: "nav.requests", roles: readerRoles, get: requestsPage, visit: true},
 	{path: "requests/*/approve", roles: readerRoles, post: approvePage},
 	{path: "requests/*/decline", roles: readerRoles, post: declinePage},

@@ -139,9 +139,6 @@ func (v *consoleView) Link(path string, pairs ...string) string {
 // at.
 func (v *consoleView) Own(path string) string { return v.choice.link(Prefix+path, nil) }
 
-// Visiting reports whether this is another tenant's console, looked at.
-func (v *consoleView) Visiting() bool { return v.base != "" }
-
 // Chosen returns the language, if it was chosen, for the forms that are sent with
 // GET, whose query replaces the one of their action.
 func (v *consoleView) Chosen() string { return string(v.choice) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ var operatorRoles = map[string]string{
 }
 
 // visited are the pages of a tenant's console that operators may look at.
-var visited = []string{"requests", "networks", "networks/history", "networks/compare", "networks/export", "people", "sessions", "audit", "policy"}
+var visited = []string{securityPath, findPath, attemptPath, "requests", "networks", "networks/history", "networks/compare", "networks/export", "people", "sessions", "audit", "policy"}
 
 // TestRolesOfOperatorPages looks at every page of the operator, and at every page
 // of another tenant's console, and posts to it, as everybody.
@@ -59,6 +60,7 @@ func TestRolesOfOperatorPages(t *testing.T) {
 			}
 		}
 	}
+	reference := s.everything()["review"]
 	everybody := []string{"operator-owner", "operator-reviewer", "operator-member", "owner", "reviewer", "member", "stranger"}
 	for _, page := range operatorPages {
 		roles, ok := operatorRoles[page.path]
@@ -77,7 +79,7 @@ func TestRolesOfOperatorPages(t *testing.T) {
 			t.Errorf("%s: say here that operators may look at it", page.path)
 		}
 		page.post = nil
-		path := tenantPrefix + "acme/" + strings.ReplaceAll(page.path, "*", "SP-0000-0000")
+		path := tenantPrefix + "acme/" + strings.ReplaceAll(page.path, "*", reference)
 		if page.path == "networks/compare" {
 			path += "?from=1&to=2"
 		}
@@ -186,12 +188,12 @@ func TestEmergencyPage(t *testing.T) {
 // that it is a visit, leads nowhere else, and has nothing to send.
 func TestVisitPages(t *testing.T) {
 	s := newOperators(t)
-	s.everything()
+	reference := s.everything()["review"]
 	for _, path := range visited {
-		if path == "networks/export" {
+		if path == findPath || path == "networks/export" { // which show nothing
 			continue
 		}
-		at := tenantPrefix + "acme/" + path
+		at := tenantPrefix + "acme/" + strings.ReplaceAll(path, "*", reference)
 		if path == "networks/compare" {
 			at += "?from=1&to=2"
 		}
@@ -219,9 +221,17 @@ func TestVisitPages(t *testing.T) {
 			t.Errorf("%s names another tenant", path)
 		}
 	}
-	page, _ := s.look("owner", "audit?kind=access")
+	sloppy := strings.ToLower(strings.ReplaceAll(reference, "-", " "))
+	s.went(s.page("operator-reviewer", tenantPrefix+"acme/review/find?reference="+url.QueryEscape(sloppy)), tenantPrefix+"acme/review/"+reference)
+	page, _ := s.look("operator-owner", tenantPrefix+"acme/review/SP-0000-0000") // which there is not
+	s.says(page, "No attempt with this reference")
+	page, _ = s.look("operator-owner", tenantPrefix+"acme/review?outcome=blocked&group_by=none&period=7d")
+	s.says(page, "Outcome: Blocked", reference)
+	page, _ = s.look("owner", "audit?kind=access&actor=operator-reviewer@operator")
 	s.says(page, "An operator looked at a page", "operator-reviewer@operator", "Page: people")
-	if rows := len(all(page, "tr")) - 1; rows != len(visited) {
-		t.Errorf("%d looks are on record, want %d", rows, len(visited))
+	s.says(page, "Page: review", "Reference: "+reference)
+	looks := strings.Count(textOf(page), "An operator looked at a page")
+	if want := len(visited) - 1; looks != want { // the list of attempts and one of them are the same page
+		t.Errorf("%d looks are on record, want %d", looks, want)
 	}
 }

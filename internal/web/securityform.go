@@ -187,7 +187,7 @@ var formatNames = map[export.Format]string{
 func (d *securityData) exports() {
 	q := &d.query
 	byPlace := slices.ContainsFunc(q.filter.Where, func(c gate.Condition) bool { return c.Field == gate.FieldCountry || c.Field == gate.FieldASN })
-	if byPlace || d.Visiting() { // the API is of whoever looks
+	if byPlace || d.Visit { // the API is of whoever looks
 		return
 	}
 	values := url.Values{}

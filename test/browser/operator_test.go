@@ -69,6 +69,9 @@ var operatorStory = []state{
 	{"visit-people", 200, "people.title", "", func(v *visitor) int { return v.Submit(`nav a[href*="acme/people"]`) }},
 	{"visit-sessions", 200, "sessions.title", "", func(v *visitor) int { return v.Submit(`nav a[href*="acme/sessions"]`) }},
 	{"visit-requests", 200, "requests.title", "", func(v *visitor) int { return v.Submit(`nav a[href*="acme/requests"]`) }},
+	{"visit-review", 200, "security.title", "", func(v *visitor) int { return v.Submit(`nav a[href*="acme/review"]`) }},
+	{"visit-attempts", 200, "security.title", "", func(v *visitor) int { return v.Submit(`main a[href*="acme/review?group_by=none"]`) }},
+	{"visit-attempt", 200, "attempt.title", "", func(v *visitor) int { return v.Submit(`#groups a[href*="acme/review/SP-"]`) }},
 	{"visit-audit", 200, "audit.title", "", func(v *visitor) int { return v.Submit(`nav a[href*="acme/audit"]`) }},
 	{"visit-left", 200, "op.tenant.title", "", func(v *visitor) int { return v.Submit(".banner a") }},
 	{"operator-health", 200, "op.health.title", "", func(v *visitor) int { return v.operator("health") }},
@@ -119,6 +122,8 @@ func TestOperator(t *testing.T) {
 			first.Clean()
 			gate.Command(t, "tenant", "add", "globex", "--name", "Globex", "--host", "globex.localhost", "--mode", "dry_run")
 			gate.Command(t, "network", "add", "acme", "203.0.113.0/24", "--label", "Head office")
+			gate.Command(t, "tenant", "set", "acme", "--mode", "enforced")
+			Open(t, Options{Headers: from(elsewhere)}).Goto(gate.URL("acme", "/")) // is on record when the story looks
 			play(operatorStory)
 		})
 	}
