@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/netip"
 	"time"
@@ -184,7 +185,8 @@ func (a alerting) hold(ctx context.Context) {
 	})
 }
 
-// watchChanges looks for lists that have changed.
+// watchChanges looks for lists that have changed, and for what those did who run
+// the gateway.
 func (a alerting) watchChanges(ctx context.Context) error {
 	changes, err := a.gate.store.AlertChanges(ctx, followBatch)
 	if err != nil || len(changes) == 0 {
@@ -198,14 +200,37 @@ func (a alerting) watchChanges(ctx context.Context) error {
 	for i := range changes {
 		c := &changes[i]
 		b.UpTo = c.Pos
-		if r, found := rules[c.Tenant]; found && r.On() && r.ListChanged && c.Kind == ChangeList && !c.At.Before(r.Set) {
+		r, found := rules[c.Tenant]
+		if !found || !r.On() || c.At.Before(r.Set) {
+			continue
+		}
+		if kind, item := alertOfChange(c, &r); kind != "" {
 			b.Events = append(b.Events, AlertEvent{
-				Tenant: c.Tenant, Kind: AlertListChanged, Pos: c.Pos, Count: 1, At: c.At, Quiet: time.Duration(r.Quiet) * time.Minute,
-				Item: AlertItem{At: c.At, Who: c.Actor, Address: c.Address, Bits: c.Address.BitLen(), Version: c.Version},
+				Tenant: c.Tenant, Kind: kind, Pos: c.Pos, Count: 1, At: c.At, Quiet: time.Duration(r.Quiet) * time.Minute, Item: item,
 			})
 		}
 	}
 	return a.gate.store.NoteAlerts(ctx, b)
+}
+
+// alertOfChange returns what is to be told of a change; empty: nothing.
+func alertOfChange(c *Change, r *AlertRules) (AlertKind, AlertItem) {
+	item := AlertItem{At: c.At, Who: c.Actor, Address: c.Address, Version: c.Version}
+	var kind AlertKind
+	switch {
+	case r.ListChanged && c.Kind == ChangeList:
+		kind = AlertListChanged
+	case r.Operator && c.Action == emergencyOpened:
+		kind = AlertEmergency
+		var opened emergencyDetail
+		if json.Unmarshal(c.Detail, &opened) == nil { // who gets in says more than from where that was said
+			item.Address, _ = netip.ParseAddr(opened.Address)
+		}
+	case r.Operator && c.Action == visited:
+		kind = AlertVisit
+	}
+	item.Bits = item.Address.BitLen()
+	return kind, item
 }
 
 // sendDue sends messages whose time has come.

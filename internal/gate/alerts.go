@@ -21,6 +21,8 @@ const (
 	AlertRefusals    AlertKind = "refusals"           // so many refusals in so many minutes
 	AlertElsewhere   AlertKind = "password_elsewhere" // the right password from outside the list, where the tenant looks at that
 	AlertListChanged AlertKind = "list_changed"       // of allowed networks, or its mode
+	AlertEmergency   AlertKind = "emergency"          // access that those who run the gateway opened
+	AlertVisit       AlertKind = "operator_visit"     // they looked at the console
 	AlertTest        AlertKind = "test"               // somebody wanted to see whether messages arrive
 )
 
@@ -33,6 +35,7 @@ type AlertRules struct {
 	Minutes     int      `json:"minutes"` // within so many
 	Elsewhere   bool     `json:"password_elsewhere"`
 	ListChanged bool     `json:"list_changed"`
+	Operator    bool     `json:"operator"` // emergency access, and visits: what those do who run the gateway
 	Quiet       int      `json:"quiet"`    // minutes in which what follows an alert is gathered into one message
 	Emails      []string `json:"emails"`   // who gets them
 	Webhook     string   `json:"webhook"`  // what gets them; empty: nothing
@@ -55,14 +58,15 @@ const (
 // AlertLanguages are those that e-mails can be in.
 var AlertLanguages = []string{"en", "zh-CN"}
 
-// DefaultAlertRules are those of a tenant that never set any.
+// DefaultAlertRules are those of a tenant that never set any. What the operator
+// does is told unless the owners say no: nothing else would make them look.
 func DefaultAlertRules() AlertRules {
-	return AlertRules{Days: 30, Count: 100, Minutes: 10, Quiet: 15, Emails: []string{}, Language: "en"}
+	return AlertRules{Days: 30, Count: 100, Minutes: 10, Quiet: 15, Operator: true, Emails: []string{}, Language: "en"}
 }
 
 // On reports whether anything can come of the rules.
 func (r *AlertRules) On() bool {
-	return (r.NewAddress || r.Refusals || r.Elsewhere || r.ListChanged) && (len(r.Emails) > 0 || r.Webhook != "")
+	return (r.NewAddress || r.Refusals || r.Elsewhere || r.ListChanged || r.Operator) && (len(r.Emails) > 0 || r.Webhook != "")
 }
 
 // AlertState is how it went with a tenant's messages.

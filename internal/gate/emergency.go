@@ -11,6 +11,9 @@ import (
 // MaxEmergency bounds emergency access.
 const MaxEmergency = 24 * time.Hour
 
+// emergencyOpened is the action of opening it, in the change log.
+const emergencyOpened = "emergency.open"
+
 // Emergency is a way in that was opened by those who run the gateway, for one address, beside the
 // list and for a short time: for a company that has locked itself out.
 type Emergency struct {
@@ -72,7 +75,7 @@ func (g *Gate) OpenEmergency(ctx context.Context, by Actor, tenant string, a net
 		ID: NewID(), Tenant: tenant, Address: a.Unmap(), Until: now.Add(within).Truncate(time.Microsecond),
 		Reason: why, Made: now, By: by.Name(),
 	}
-	if err := g.store.AddEmergency(ctx, Record{Actor: by, Action: "emergency.open", At: now, Detail: e.detail()}, e); err != nil {
+	if err := g.store.AddEmergency(ctx, Record{Actor: by, Action: emergencyOpened, At: now, Detail: e.detail()}, e); err != nil {
 		return nil, err
 	}
 	return &e, g.applied(ctx)

@@ -24,3 +24,12 @@ func (g *Gate) HeldTraces(tenant string) int {
 
 // ForgetHistory forgets what nobody has reviewed at a time for too long.
 func (g *Gate) ForgetHistory(now time.Time) { g.history.forget(now) }
+
+// DueAlerts looks for changes that owners want to know of, and returns the
+// messages that should go.
+func (g *Gate) DueAlerts(ctx context.Context) ([]AlertLetter, error) {
+	if err := (alerting{g}).watchChanges(ctx); err != nil {
+		return nil, err
+	}
+	return g.store.DueAlerts(ctx, g.now(), 100)
+}

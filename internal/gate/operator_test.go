@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -195,5 +196,67 @@ func TestTenantRows(t *testing.T) {
 	}
 	if by := w.Emergencies(w.acme.ID)[0].By; by != "zhang.wei@operator" {
 		t.Errorf("opened by %q", by)
+	}
+}
+
+// TestOwnersAreTold: emergency access and the first of an operator's looks are
+// told at once, in a message each; commands and looks of the tenant's own people
+// count for what they are.
+func TestOwnersAreTold(t *testing.T) {
+	w := newWorld(t)
+	boss, owner := w.operator(gate.RoleOwner), w.actor(gate.RoleOwner)
+	r := gate.DefaultAlertRules()
+	r.Webhook = "https://hooks.example/x"
+	if _, _, err := w.SetAlertRules(t.Context(), owner, w.acme.ID, r, false); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.advance(time.Minute)
+	for _, page := range []string{"networks", "people", "people"} {
+		if _, _, err := w.Visit(t.Context(), boss, "acme", page); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := w.OpenEmergency(t.Context(), boss, w.acme.ID, netip.MustParseAddr(outside), time.Hour, "T-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.EndEmergency(t.Context(), boss, w.acme.ID, e.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Attempts(t.Context(), owner, gate.AttemptFilter{Tenant: w.acme.ID}); err != nil {
+		t.Fatal(err)
+	}
+	told := func() (out []string) {
+		t.Helper()
+		due, err := w.DueAlerts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range due {
+			m := &due[i].Message
+			out = append(out, fmt.Sprintf("%s %t %d by %s %s", m.Kind, m.First, m.Count, m.Items[0].Who, m.Items[0].Address))
+		}
+		slices.Sort(out)
+		return out
+	}
+	want := []string{"emergency true 1 by zhang.wei@operator " + outside, "operator_visit true 1 by zhang.wei@operator " + operators}
+	if got := told(); !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
+	}
+	if r, _, err := w.AlertRules(t.Context(), owner, w.acme.ID); err != nil || !r.Operator {
+		t.Errorf("rules that say nothing of it: %+v, %v", r, err)
+	}
+	quiet := w.tenant("birch", gate.ModeOff)
+	r.Operator, r.ListChanged = false, true
+	w.clock.advance(time.Minute)
+	birch := gate.Actor{Kind: gate.ActorAdmin, Tenant: quiet.ID, Admin: "OWNER", Login: "o", Role: gate.RoleOwner}
+	if _, _, err := w.SetAlertRules(t.Context(), birch, quiet.ID, r, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.OpenEmergency(t.Context(), command, quiet.ID, netip.MustParseAddr(outside), time.Hour, "T-2"); err != nil {
+		t.Fatal(err)
+	}
+	if got := told(); !slices.Equal(got, want) {
+		t.Errorf("of owners who want to know nothing of it: told %q, want %q", got, want)
 	}
 }

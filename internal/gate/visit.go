@@ -5,6 +5,9 @@ import (
 	"slices"
 )
 
+// visited is the action of a look at a tenant's console, in the change log.
+const visited = "operator.visit"
+
 // visitDetail is what the change log says of a look at a tenant's console.
 type visitDetail struct {
 	Page string `json:"page"`
@@ -30,7 +33,7 @@ func (g *Gate) Visit(ctx context.Context, by Actor, slug, page string) (*Tenant,
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeWithin)
 	defer cancel()
-	err = g.store.NoteAccess(ctx, Record{Actor: visitor, Action: "operator.visit", Detail: visitDetail{page}, At: now}, t.ID, t.ID)
+	err = g.store.NoteAccess(ctx, Record{Actor: visitor, Action: visited, Detail: visitDetail{page}, At: now}, t.ID, t.ID)
 	if err != nil {
 		g.read.forget(key)
 		return nil, Actor{}, err

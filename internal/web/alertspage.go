@@ -27,6 +27,7 @@ type alertsForm struct {
 	Minutes     string `json:"minutes"`
 	Elsewhere   bool   `json:"password_elsewhere"`
 	ListChanged bool   `json:"list_changed"`
+	Operator    bool   `json:"operator"`
 	Quiet       string `json:"quiet"`
 	Emails      string `json:"emails"` // one a line
 	Webhook     string `json:"webhook"`
@@ -82,7 +83,7 @@ func (s *screen) alerts(form *alertsForm, problems ...trouble) (*alertsData, err
 	}
 	d.Form = alertsForm{
 		NewAddress: r.NewAddress, Days: strconv.Itoa(r.Days), Refusals: r.Refusals, Count: strconv.Itoa(r.Count), Minutes: strconv.Itoa(r.Minutes),
-		Elsewhere: r.Elsewhere, ListChanged: r.ListChanged, Quiet: strconv.Itoa(r.Quiet), Emails: strings.Join(r.Emails, "\n"), Webhook: r.Webhook,
+		Elsewhere: r.Elsewhere, ListChanged: r.ListChanged, Operator: r.Operator, Quiet: strconv.Itoa(r.Quiet), Emails: strings.Join(r.Emails, "\n"), Webhook: r.Webhook,
 		Language: r.Language, Revision: strconv.FormatInt(r.Revision, 10),
 	}
 	return d, nil
@@ -99,7 +100,7 @@ func setAlerts(s *screen) error {
 	}
 	r := gate.AlertRules{
 		NewAddress: form.NewAddress, Days: whole(form.Days), Refusals: form.Refusals, Count: whole(form.Count), Minutes: whole(form.Minutes),
-		Elsewhere: form.Elsewhere, ListChanged: form.ListChanged, Quiet: whole(form.Quiet), Emails: strings.Fields(strings.ReplaceAll(form.Emails, ",", " ")),
+		Elsewhere: form.Elsewhere, ListChanged: form.ListChanged, Operator: form.Operator, Quiet: whole(form.Quiet), Emails: strings.Fields(strings.ReplaceAll(form.Emails, ",", " ")),
 		Webhook: form.Webhook, Language: form.Language, Revision: revision,
 	}
 	_, secret, err := s.h.door.SetAlertRules(s.Context(), s.actor, s.tenant, r, form.NewSecret)

@@ -95,7 +95,7 @@ func TestAlertsAPI(t *testing.T) {
 	s := newAPISite(t)
 	var got alertsJSON
 	s.get("owner", "alerts", &got)
-	if got.Revision != 0 || got.Refusals.Enabled || got.Refusals.Count != 100 || got.Messages == nil || got.Messages.CanMail {
+	if got.Revision != 0 || got.Refusals.Enabled || got.Refusals.Count != 100 || !got.Operator.Enabled || got.Messages == nil || got.Messages.CanMail {
 		t.Errorf("before anything was set: got %+v", got)
 	}
 	put := func(body string, status int) answer {
@@ -107,10 +107,11 @@ func TestAlertsAPI(t *testing.T) {
 		return a
 	}
 	a := put(`{"revision":0,"refusals":{"enabled":true,"count":5,"minutes":1},"webhook":"https://hooks.example.test/x"}`, http.StatusOK)
-	if !strings.Contains(a.body, `"secret":"whsec_`) || !strings.Contains(a.body, `"revision":1`) {
+	if !strings.Contains(a.body, `"secret":"whsec_`) || !strings.Contains(a.body, `"revision":1`) || !strings.Contains(a.body, `"operator":{"enabled":true}`) {
 		t.Errorf("got %s", a.body)
 	}
-	if a = put(`{"revision":1,"webhook":"https://hooks.example.test/x"}`, http.StatusOK); strings.Contains(a.body, "secret") {
+	a = put(`{"revision":1,"webhook":"https://hooks.example.test/x","operator":{"enabled":false}}`, http.StatusOK)
+	if strings.Contains(a.body, "secret") || !strings.Contains(a.body, `"operator":{"enabled":false}`) {
 		t.Errorf("the same webhook got another secret: %s", a.body)
 	}
 	if a = put(`{"revision":2,"webhook":"https://hooks.example.test/x","new_secret":true}`, http.StatusOK); !strings.Contains(a.body, "whsec_") {

@@ -14,6 +14,8 @@ var alertWords = map[gate.AlertKind]struct{ first, more, where string }{
 	gate.AlertRefusals:    {"alert.refusals", "alert.refusals.more", "alert.where.refusals"},
 	gate.AlertElsewhere:   {"alert.elsewhere", "alert.elsewhere.more", "alert.where.elsewhere"},
 	gate.AlertListChanged: {"alert.list_changed", "alert.list_changed.more", "alert.where.list_changed"},
+	gate.AlertEmergency:   {"alert.emergency", "alert.emergency.more", "alert.where.emergency"},
+	gate.AlertVisit:       {"alert.visit", "alert.visit.more", "alert.where.visit"},
 	gate.AlertTest:        {"alert.test", "alert.test", "alert.where.test"},
 }
 

@@ -9,6 +9,7 @@ type alertsJSON struct {
 	Refusals    refusalsJSON    `json:"refusals"`
 	Elsewhere   switchJSON      `json:"password_elsewhere"`
 	ListChanged switchJSON      `json:"list_changed"`
+	Operator    switchJSON      `json:"operator"`
 	Quiet       int             `json:"quiet_minutes"`
 	Emails      []string        `json:"emails"`
 	Webhook     *string         `json:"webhook"`
@@ -44,7 +45,7 @@ type alertStateJSON struct {
 func showAlerts(r *gate.AlertRules) alertsJSON {
 	return alertsJSON{
 		Revision: r.Revision, NewAddress: newAddressJSON{r.NewAddress, r.Days}, Refusals: refusalsJSON{r.Refusals, r.Count, r.Minutes},
-		Elsewhere: switchJSON{r.Elsewhere}, ListChanged: switchJSON{r.ListChanged}, Quiet: r.Quiet, Emails: r.Emails, Webhook: present(r.Webhook), Language: r.Language,
+		Elsewhere: switchJSON{r.Elsewhere}, ListChanged: switchJSON{r.ListChanged}, Operator: switchJSON{r.Operator}, Quiet: r.Quiet, Emails: r.Emails, Webhook: present(r.Webhook), Language: r.Language,
 	}
 }
 
@@ -68,19 +69,20 @@ func putAlerts(c *call) (any, error) {
 		Refusals    refusalsJSON   `json:"refusals"`
 		Elsewhere   switchJSON     `json:"password_elsewhere"`
 		ListChanged switchJSON     `json:"list_changed"`
+		Operator    switchJSON     `json:"operator"`
 		Quiet       int            `json:"quiet_minutes"`
 		Emails      []string       `json:"emails"`
 		Webhook     string         `json:"webhook"`
 		Language    string         `json:"language"`
 		NewSecret   bool           `json:"new_secret"`
-	}{NewAddress: newAddressJSON{Days: d.Days}, Refusals: refusalsJSON{Count: d.Count, Minutes: d.Minutes}, Quiet: d.Quiet, Language: d.Language}
+	}{NewAddress: newAddressJSON{Days: d.Days}, Refusals: refusalsJSON{Count: d.Count, Minutes: d.Minutes}, Operator: switchJSON{d.Operator}, Quiet: d.Quiet, Language: d.Language}
 	if err := c.read(&body); err != nil {
 		return nil, err
 	}
 	saved, secret, err := c.h.door.SetAlertRules(c.Context(), c.actor, c.tenant, gate.AlertRules{
 		NewAddress: body.NewAddress.Enabled, Days: body.NewAddress.Days,
 		Refusals: body.Refusals.Enabled, Count: body.Refusals.Count, Minutes: body.Refusals.Minutes,
-		Elsewhere: body.Elsewhere.Enabled, ListChanged: body.ListChanged.Enabled, Quiet: body.Quiet, Emails: body.Emails, Webhook: body.Webhook, Language: body.Language,
+		Elsewhere: body.Elsewhere.Enabled, ListChanged: body.ListChanged.Enabled, Operator: body.Operator.Enabled, Quiet: body.Quiet, Emails: body.Emails, Webhook: body.Webhook, Language: body.Language,
 		Revision: body.Revision,
 	}, body.NewSecret)
 	if err != nil {
