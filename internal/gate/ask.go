@@ -72,6 +72,7 @@ type AccessRequest struct {
 	Tenant    string // tenant ID
 	Reference string // of the refusal
 	Address   netip.Addr
+	Bits      int    // of it that are kept: fewer than all once it was shortened; filled when read
 	Login     string // as it was typed, for those who decide; the asker never learns whether it is anybody's
 	Admin     string // id of the admin whose login it is; empty: nobody's
 	Name      string // that admin's name, filled when read

@@ -21,9 +21,10 @@ type ShortenStore interface {
 	Lease(ctx context.Context, chore, holder string, now, until time.Time) (bool, error)
 	// ShortenAddresses cuts the addresses of a tenant's records whose last time
 	// lies between two moments to the network that they belong to, and
-	// forgets how they were found; it also forgets those of the tenant's
-	// sessions that ended before. It returns how many records it cut, at most
-	// limit, and the last time of the last of them.
+	// forgets how they were found; it also cuts those of the tenant's access
+	// requests that were over before, and forgets those of sessions that ended
+	// and emergency access that was over. It returns how many records it cut, at
+	// most limit, and the last time of the last of them.
 	ShortenAddresses(ctx context.Context, tenant string, from, before time.Time, limit int) (n int64, last time.Time, err error)
 }
 
@@ -34,7 +35,7 @@ type shortening struct {
 	done  map[string]time.Time // by tenant: what ended before has been cut
 }
 
-// shorten cuts the addresses of records that have reached the age their tenant
+// shorten cuts the addresses of records, and of what else has one, that have reached the age their tenant
 // chose, a bounded number of them, if no other node is at it.
 func (g *Gate) shorten(ctx context.Context, now time.Time) error {
 	ages := map[string]time.Duration{}

@@ -8,13 +8,13 @@ import (
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
-const askColumns = `r.id, r.tenant, r.reference, r.address, r.login, r.admin, COALESCE(a.name, ''), r.why, r.for_us, r.user_agent, r.made, r.browser,
+const askColumns = `r.id, r.tenant, r.reference, r.address, r.bits, r.login, r.admin, COALESCE(a.name, ''), r.why, r.for_us, r.user_agent, r.made, r.browser,
 	r.proposed_by, r.proposed_for_us, r.proposed, r.note, r.state, r.decided, r.decided_by, r.entry, r.until`
 
 const askTables = ` FROM access_requests r LEFT JOIN admins a ON a.id = r.admin`
 
 func scanAsk(row scanner) (r gate.AccessRequest, err error) {
-	err = row.Scan(&r.ID, &r.Tenant, &r.Reference, addrColumn{&r.Address}, &r.Login, &r.Admin, &r.Name, &r.Why, spanColumn{&r.For}, &r.UserAgent,
+	err = row.Scan(&r.ID, &r.Tenant, &r.Reference, addrColumn{&r.Address}, &r.Bits, &r.Login, &r.Admin, &r.Name, &r.Why, spanColumn{&r.For}, &r.UserAgent,
 		timeColumn{&r.Made}, &r.Browser, &r.ProposedBy, spanColumn{&r.ProposedFor}, timeColumn{&r.Proposed}, &r.Note,
 		&r.State, timeColumn{&r.Decided}, &r.DecidedBy, &r.Entry, timeColumn{&r.Until})
 	return r, err
@@ -50,10 +50,10 @@ func (s *Store) AddAsk(ctx context.Context, rec gate.Record, r gate.AccessReques
 			return gate.ErrChanged
 		}
 		_, err = tx.exec(ctx, `
-			INSERT INTO access_requests (id, tenant, reference, address, login, admin, why, for_us, user_agent, made, browser,
+			INSERT INTO access_requests (id, tenant, reference, address, bits, login, admin, why, for_us, user_agent, made, browser,
 				proposed_by, proposed_for_us, proposed, note, state, decided, decided_by, entry, until)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '', 0, 0, '', $12, 0, '', '', 0)`,
-			r.ID, r.Tenant, r.Reference, addrBytes(r.Address), r.Login, r.Admin, r.Why, r.For.Microseconds(), r.UserAgent, micro(r.Made), r.Browser,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, '', 0, 0, '', $13, 0, '', '', 0)`,
+			r.ID, r.Tenant, r.Reference, addrBytes(r.Address), r.Address.BitLen(), r.Login, r.Admin, r.Why, r.For.Microseconds(), r.UserAgent, micro(r.Made), r.Browser,
 			string(r.State))
 		if err != nil {
 			return err
@@ -121,4 +121,24 @@ func (s *Store) ForgetTyped(ctx context.Context, before time.Time) error {
 		_, err := tx.exec(ctx, `UPDATE access_requests SET login = '' WHERE admin = '' AND login <> '' AND made < $1`, micro(before))
 		return err
 	})
+}
+
+// shortenAsks cuts the addresses of a tenant's requests that were over before.
+func shortenAsks(ctx context.Context, tx querier, tenant string, before time.Time, limit int) error {
+	asks, err := collect(ctx, tx, func(row scanner) (r gate.AccessRequest, err error) {
+		return r, row.Scan(&r.ID, addrColumn{&r.Address})
+	}, `
+		SELECT id, address FROM access_requests
+		WHERE tenant = $1 AND made < $2 AND decided < $3 AND until < $3 AND `+wholeAddress+`
+		LIMIT $4`, tenant, micro(before.Add(-gate.AskLives)), micro(before), limit)
+	if err != nil {
+		return err
+	}
+	for i := range asks {
+		net := gate.NetworkOf(asks[i].Address)
+		if _, err := tx.exec(ctx, `UPDATE access_requests SET address = $2, bits = $3 WHERE id = $1`, asks[i].ID, addrBytes(net.Addr()), net.Bits()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

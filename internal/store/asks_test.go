@@ -14,7 +14,7 @@ import (
 
 func ask(id, browser string, made time.Time) gate.AccessRequest {
 	return gate.AccessRequest{
-		ID: id, Tenant: "ACME", Reference: "SP-0000-0000", Address: netip.MustParseAddr("198.51.100.7"), Login: "A1@example.test", Admin: "A1",
+		ID: id, Tenant: "ACME", Reference: "SP-0000-0000", Address: netip.MustParseAddr("198.51.100.7"), Bits: 32, Login: "A1@example.test", Admin: "A1",
 		Why: "at a customer\nsite", For: 8 * time.Hour, UserAgent: "Browser/1", Made: made, Browser: []byte(browser), State: gate.AskWaiting,
 	}
 }

@@ -89,7 +89,8 @@ func (s *Store) Lease(ctx context.Context, chore, holder string, now, until time
 // ShortenAddresses cuts the addresses of a tenant's records whose last time lies
 // between two moments to the network that they belong to, at most limit of
 // them, and forgets what else tells the address: the hops, and the peer where
-// nobody stood between. It forgets the addresses of sessions that ended before.
+// nobody stood between. Requests and emergency access that were over before, and
+// sessions that ended, are no longer than that either.
 // It returns how many records it cut, and the last time of the last of them.
 func (s *Store) ShortenAddresses(ctx context.Context, tenant string, from, before time.Time, limit int) (n int64, last time.Time, err error) {
 	type key struct {
@@ -123,13 +124,26 @@ func (s *Store) ShortenAddresses(ctx context.Context, tenant string, from, befor
 		if err := markHours(ctx, tx, hours); err != nil {
 			return err
 		}
-		_, err := tx.exec(ctx, `
-			UPDATE sessions SET address = NULL, last_address = NULL
-			WHERE tenant = $1 AND expires < $2 AND (address IS NOT NULL OR last_address IS NOT NULL)`, tenant, micro(before))
-		return err
+		return forgetAddresses(ctx, tx, tenant, before, limit)
 	})
 	if err != nil || len(keys) == 0 {
 		return 0, time.Time{}, err
 	}
 	return int64(len(keys)), keys[len(keys)-1].last, nil
+}
+
+// forgetAddresses shortens those of what was over before: requests keep their
+// network, sessions nothing, and emergency access, of which the change log tells,
+// goes.
+func forgetAddresses(ctx context.Context, tx querier, tenant string, before time.Time, limit int) error {
+	for _, query := range []string{
+		`UPDATE sessions SET address = NULL, last_address = NULL
+			WHERE tenant = $1 AND (expires < $2 OR ended > 0 AND ended < $2) AND (address IS NOT NULL OR last_address IS NOT NULL)`,
+		`DELETE FROM emergencies WHERE tenant = $1 AND (ends < $2 OR ended > 0 AND ended < $2)`,
+	} {
+		if _, err := tx.exec(ctx, query, tenant, micro(before)); err != nil {
+			return err
+		}
+	}
+	return shortenAsks(ctx, tx, tenant, before, limit)
 }

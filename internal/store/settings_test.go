@@ -76,6 +76,57 @@ func TestLease(t *testing.T) {
 	})
 }
 
+// TestShortenWhatIsOver: requests, emergency access and sessions that were over
+// for so long lose their addresses with the records; what lasts keeps its own.
+func TestShortenWhatIsOver(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		for _, tenant := range []string{"ACME", "GLOBEX"} {
+			addTenant(t, s, tenant)
+		}
+		signIn(t, s, addAdmin(t, s, "ACME", "A1"), "ENDED", epoch.Add(-8*time.Hour))
+		day := 24 * time.Hour
+		for id, made := range map[string]time.Duration{"OLD": -40 * day, "UNTIL": -40 * day, "YOUNG": -time.Hour, "OTHER": -40 * day, "V6": -40 * day} {
+			r := ask(id, id, epoch.Add(made))
+			switch id {
+			case "OTHER":
+				r.Tenant = "GLOBEX"
+			case "V6":
+				r.Address = netip.MustParseAddr("2001:db8:1:2:3:4:5:6")
+			}
+			_, err := s.AddAsk(t.Context(), record("request.add"), r, 9)
+			must(t, err)
+		}
+		for id, ends := range map[string]time.Duration{"OVER": -8 * time.Hour, "RUNS": time.Hour} {
+			e := gate.Emergency{ID: id, Tenant: "ACME", Address: netip.MustParseAddr("198.51.100.7"), Until: epoch.Add(ends), Made: epoch.Add(-9 * time.Hour)}
+			must(t, s.AddEmergency(t.Context(), record("emergency.open"), e))
+		}
+		must(t, s.write(t.Context(), func(tx querier) error {
+			_, err := tx.exec(t.Context(), `UPDATE access_requests SET state = 'approved', until = $1 WHERE id = 'UNTIL'`, micro(epoch))
+			if err == nil {
+				_, err = tx.exec(t.Context(), `UPDATE sessions SET ended = $1 WHERE id = 'ENDED'`, micro(epoch.Add(-7*time.Hour-time.Minute)))
+			}
+			return err
+		}))
+		for range 2 { // the second time there is nothing left
+			_, _, err := s.ShortenAddresses(t.Context(), "ACME", time.Time{}, epoch.Add(-7*time.Hour), 10)
+			must(t, err)
+		}
+		for id, want := range map[string]string{
+			"OLD": "198.51.100.0/24", "V6": "2001:db8:1:2::/64", "UNTIL": "198.51.100.7/32", "YOUNG": "198.51.100.7/32", "OTHER": "198.51.100.7/32",
+		} {
+			got, err := s.Ask(t.Context(), id)
+			must(t, err)
+			equal(t, "the request "+id, fmt.Sprint(got.Address, "/", got.Bits), want)
+		}
+		var left string
+		must(t, s.read().row(t.Context(), `SELECT MIN(id) FROM emergencies`).Scan(&left))
+		equal(t, "emergency access", left, "RUNS")
+		ended, err := s.Session(t.Context(), "ENDED")
+		must(t, err)
+		equal(t, "the session has its addresses", ended.Address.IsValid() || ended.LastAddress.IsValid(), false)
+	})
+}
+
 func TestShortenAddresses(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		addTenant(t, s, "ACME")

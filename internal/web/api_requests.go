@@ -91,7 +91,7 @@ type proposalJSON struct {
 
 func showRequest(r *gate.AccessRequest) requestJSON {
 	out := requestJSON{
-		askedJSON: showAsked(r), Address: r.Address.String(), Login: r.Login, AdminID: present(r.Admin), Name: present(r.Name),
+		askedJSON: showAsked(r), Address: addressText(r.Address, r.Bits), Login: r.Login, AdminID: present(r.Admin), Name: present(r.Name),
 		Why: r.Why, For: spanText(r.For), UserAgent: r.UserAgent,
 		Decided: timestamp(r.Decided), DecidedBy: present(r.DecidedBy), Entry: present(r.Entry),
 	}

@@ -47,6 +47,9 @@ type answeredRow struct {
 	Until         *moment
 }
 
+// From is the address that asked, or what of it is kept.
+func (r *answeredRow) From() string { return addressText(r.Address, r.Bits) }
+
 // stateWord is how a state is shown.
 type stateWord struct{ Class, Icon, Word string }
 
@@ -130,7 +133,7 @@ func (s *screen) waiting(d *requestsData, before gate.Cursor) error {
 
 func (s *screen) requestCard(d *requestsData, r *gate.AccessRequest, evidence *gate.AskEvidence) requestCard {
 	c := requestCard{AccessRequest: *r, AskEvidence: evidence, Made: d.moment(r.Made), Wanted: d.spanWords(spanText(r.For))}
-	c.Place = s.h.door.PlaceOf(r.Address, r.Address.BitLen()).String()
+	c.Place = s.h.door.PlaceOf(r.Address, r.Bits).String()
 	if evidence.Admin != nil && !evidence.Admin.Last.IsZero() {
 		c.LastSignIn = d.moment(evidence.Admin.Last)
 	}

@@ -303,6 +303,7 @@ CREATE TABLE access_requests (
 	tenant          TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
 	reference       TEXT   NOT NULL,
 	address         BYTEA  NOT NULL,
+	bits            BIGINT NOT NULL, -- of it that are kept
 	login           TEXT   NOT NULL, -- as it was typed
 	admin           TEXT   NOT NULL, -- whose login it is; outlives the admin
 	why             TEXT   NOT NULL,
