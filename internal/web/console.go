@@ -55,9 +55,9 @@ var consolePages = []consolePage{
 	{path: sessionsPath + "/all", roles: everyRole, get: endSessionsQuestion},
 	{path: sessionsPath + "/*", roles: everyRole, get: endSessionQuestion, post: endSession},
 	{path: policyPath, nav: "nav.policy", roles: readerRoles, get: policyPage, post: setPolicy, visit: true},
-	{path: tokensPath, roles: ownerRoles, get: tokensPage},
-	{path: newTokenPath, roles: ownerRoles, get: newTokenPage, post: makeToken},
-	{path: tokensPath + "/*", roles: ownerRoles, get: removeTokenQuestion, post: removeToken},
+	{path: tokensPath, under: policyPath, roles: ownerRoles, get: tokensPage},
+	{path: newTokenPath, under: policyPath, roles: ownerRoles, get: newTokenPage, post: makeToken},
+	{path: tokensPath + "/*", under: policyPath, roles: ownerRoles, get: removeTokenQuestion, post: removeToken},
 	{path: alertsPath, roles: ownerRoles, get: alertsPage, post: setAlerts},
 	{path: testAlertPath, roles: ownerRoles, post: testAlerts},
 	{path: auditPath, nav: "nav.audit", roles: readerRoles, get: auditPage, visit: true},
@@ -78,6 +78,7 @@ var (
 type consolePage struct {
 	path  string      // behind [Prefix]; * in it stands for anything that is not empty
 	nav   string      // key of its word in the navigation, in the order of the table; empty: it is not there
+	under string      // path of the page that the navigation has for it, where its own path does not begin with that
 	roles []gate.Role // who may see it, and post to it
 	get   screenFunc  // GET and HEAD; nil: it cannot be looked at
 	post  screenFunc  // nil: there is nothing to send

@@ -46,12 +46,13 @@ type navItem struct {
 
 // navOf is the navigation of a role, on the page with a path.
 func navOf(pages []consolePage, role gate.Role, path string) []navItem {
+	here, _ := findPage(pages, path)
 	var items []navItem
 	for _, p := range pages {
 		if p.nav == "" || !slices.Contains(p.roles, role) {
 			continue
 		}
-		below := path == p.path || strings.HasPrefix(path, p.path+"/")
+		below := path == p.path || strings.HasPrefix(path, p.path+"/") || here != nil && here.under == p.path
 		items = append(items, navItem{Path: p.path, Word: p.nav, Key: goKeys[p.path], Current: below})
 	}
 	return items

@@ -210,6 +210,13 @@ func TestBrowserOf(t *testing.T) {
 
 func TestTokenPages(t *testing.T) {
 	s := newAPISite(t)
+	for _, path := range []string{"tokens", "tokens/new", alertsPath} {
+		page, _ := s.look("owner", path)
+		current := find1(page, func(n *html.Node) bool { return n.Data == "a" && attr(n, "aria-current") == "page" })
+		if current == nil || textOf(current) != "Policy" {
+			t.Errorf("the navigation does not lead from Policy to %s", path)
+		}
+	}
 	page, _ := s.look("owner", "tokens")
 	s.says(page, "API tokens", "There are no tokens yet.")
 	s.look("owner", "tokens/new")
