@@ -33,3 +33,38 @@ func (g *Gate) DueAlerts(ctx context.Context) ([]AlertLetter, error) {
 	}
 	return g.store.DueAlerts(ctx, g.now(), 100)
 }
+
+// PackHead is the length of what goes before the body of a pack.
+const PackHead = packHead
+
+// Sealed is a body as a pack, with the sum that it has to have.
+func Sealed(h TenantHour, body []byte) []byte {
+	return sealed(h, append(make([]byte, packHead), body...))
+}
+
+// Pack packs records.
+func Pack(h TenantHour, traces []Trace) []byte {
+	var table traceTable
+	var rows []traceRow
+	for i := range traces {
+		rows = append(rows, table.row(&traces[i]))
+	}
+	return table.pack(h, rows)
+}
+
+// Unpack returns what a pack has.
+func Unpack(h TenantHour, pack []byte) ([]Trace, error) {
+	var table traceTable
+	table.addrs.id(traceAddr{}) // numbers of the table are not those of the pack
+	rows, err := table.unpack(h, pack)
+	var traces []Trace
+	for _, r := range rows {
+		kind, who, addr := table.kinds.all[r.kind], table.whos.all[r.who], table.addrs.all[r.addr]
+		traces = append(traces, Trace{
+			Reference: referenceText(r.reference), First: time.UnixMicro(r.first).UTC(), Last: time.UnixMicro(r.last()).UTC(),
+			Stage: kind.stage, Outcome: kind.outcome, Reason: kind.reason, Password: kind.password,
+			Admin: who.admin, LoginHash: who.hash, Address: addr.addr, Bits: addr.bits, Count: r.count,
+		})
+	}
+	return traces, err
+}

@@ -15,6 +15,7 @@ type HistoryStore interface {
 	// AttemptTraces gives the records whose first time is in a span, in the order
 	// of that time.
 	AttemptTraces(ctx context.Context, tenant string, since, until time.Time, add func(Trace)) error
+	PackStore
 }
 
 // HourOf is the hour that a moment lies in, counted from 1970.

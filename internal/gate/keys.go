@@ -97,7 +97,10 @@ func (g *Gate) house(ctx context.Context) error {
 	if err := g.forget(ctx, now); err != nil {
 		return err
 	}
-	return g.shorten(ctx, now)
+	if err := g.shorten(ctx, now); err != nil {
+		return err
+	}
+	return g.PackHours(ctx)
 }
 
 // forget deletes what is older than its tenant keeps it.

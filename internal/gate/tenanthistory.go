@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -15,9 +14,7 @@ type tenantHistory struct {
 	mu      sync.Mutex
 	hours   map[int64]*hourTraces
 	rows    int
-	kinds   interned[traceKind]
-	whos    interned[traceWho]
-	addrs   interned[traceAddr]
+	table   traceTable
 	wanted  map[int64]string // hours to read, with their marks
 	reading bool
 	full    bool          // the bound was met: what is older is not in memory
@@ -66,109 +63,6 @@ func (t *tenantHistory) drop(hour int64) {
 	delete(t.hours, hour)
 }
 
-// read reads what is wanted, the newest hours first, until nothing is.
-func (t *tenantHistory) read(g *Gate) {
-	ctx, cancel := context.WithTimeout(g.history.ctx, evidenceWithin)
-	defer cancel()
-	for {
-		first, marks := t.next()
-		if len(marks) == 0 {
-			return
-		}
-		err := t.readPiece(ctx, g.store, first, marks)
-		fits := err != nil || g.history.makeRoom(t) || t.trim(g.history.limit)
-		t.mu.Lock()
-		if err != nil || !fits {
-			t.err, t.full = err, !fits
-			clear(t.wanted)
-			t.reading = false
-		}
-		close(t.grown)
-		t.grown = make(chan struct{})
-		ended := !t.reading
-		t.mu.Unlock()
-		if ended {
-			return
-		}
-	}
-}
-
-// next returns the newest wanted hours that follow each other, by their marks,
-// or says that reading has ended.
-func (t *tenantHistory) next() (first int64, marks []string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.wanted) == 0 {
-		t.reading = false
-		return 0, nil
-	}
-	newest := slices.Max(slices.Collect(maps.Keys(t.wanted)))
-	for first = newest; first > newest-historyPiece; first-- {
-		mark, ok := t.wanted[first]
-		if !ok {
-			break
-		}
-		marks = append(marks, mark)
-	}
-	slices.Reverse(marks)
-	return first + 1, marks
-}
-
-// readPiece reads hours that follow each other.
-func (t *tenantHistory) readPiece(ctx context.Context, store HistoryStore, first int64, marks []string) error {
-	began := time.Now()
-	hours := make([]*hourTraces, len(marks))
-	for i := range hours {
-		hours[i] = &hourTraces{mark: marks[i], read: began}
-	}
-	var batch []Trace
-	flush := func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		for i := range batch {
-			h := hours[HourOf(batch[i].First)-first]
-			h.rows = append(h.rows, t.row(&batch[i]))
-		}
-		batch = batch[:0]
-	}
-	err := store.AttemptTraces(ctx, t.tenant, hourStart(first), hourStart(first+int64(len(marks))), func(trace Trace) {
-		if batch = append(batch, trace); len(batch) == 1000 {
-			flush()
-		}
-	})
-	if err != nil {
-		return err
-	}
-	flush()
-	took := time.Since(began) / time.Duration(len(marks))
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i, h := range hours {
-		h.took = took
-		h.rows = slices.Clip(h.rows)
-		if t.hours[first+int64(i)] != nil {
-			t.drop(first + int64(i))
-		}
-		t.hours[first+int64(i)] = h
-		t.rows += len(h.rows)
-		if t.wanted[first+int64(i)] == h.mark { // otherwise it has changed again
-			delete(t.wanted, first+int64(i))
-		}
-	}
-	return nil
-}
-
-// row makes the row of a trace; the caller holds mu.
-func (t *tenantHistory) row(r *Trace) traceRow {
-	row := traceRow{
-		first: r.First.UnixMicro(), count: r.Count, span: uint32(min(max(r.Last.Sub(r.First).Microseconds(), 0), 1<<32-1)),
-		addr: t.addrs.id(traceAddr{r.Address, r.Bits}), who: t.whos.id(traceWho{r.Admin, r.LoginHash}),
-		kind: t.kinds.id(traceKind{r.Stage, r.Outcome, r.Reason, r.Password}),
-	}
-	copy(row.reference[:], r.Reference)
-	return row
-}
-
 // trim forgets hours, the oldest first: those outside of what was asked about
 // last, then others. It reports whether those inside could all stay.
 func (t *tenantHistory) trim(limit int) bool {
@@ -192,7 +86,7 @@ func (t *tenantHistory) trim(limit int) bool {
 func (t *tenantHistory) look(since time.Time, marks map[int64]string) (*view, <-chan struct{}, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	v := &view{kinds: t.kinds.all, whos: t.whos.all, addrs: t.addrs.all}
+	v := &view{kinds: t.table.kinds.all, whos: t.table.whos.all, addrs: t.table.addrs.all}
 	v.Since, v.Complete, v.Total = since, true, len(marks)
 	for _, hour := range slices.Backward(slices.Sorted(maps.Keys(marks))) {
 		h := t.hours[hour]

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"slices"
 	"time"
 
@@ -24,15 +25,16 @@ func hoursOf(batch []gate.Attempt) []hourOf {
 }
 
 // markHours notes that records of some hours have changed, in the transaction
-// that changes them and after it has. Everybody locks hours in the same order.
+// that changes them and after it has, and forgets how they were packed. Everybody
+// locks hours in the same order.
 func markHours(ctx context.Context, tx querier, hours []hourOf) error {
 	slices.SortFunc(hours, func(a, b hourOf) int { return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.hour, b.hour)) })
 	mark := gate.NewID()
 	upsert := bulk{
-		head: `INSERT INTO attempt_hours (tenant, hour, mark) VALUES`,
-		tail: `ON CONFLICT (tenant, hour) DO UPDATE SET mark = excluded.mark`,
+		head: `INSERT INTO attempt_hours (tenant, hour, mark, changed) VALUES`,
+		tail: `ON CONFLICT (tenant, hour) DO UPDATE SET mark = excluded.mark, changed = excluded.changed, pack = NULL`,
 	}
-	return execAll(ctx, tx, upsert, slices.Compact(hours), func(h *hourOf) []any { return []any{h.tenant, h.hour, mark} })
+	return execAll(ctx, tx, upsert, slices.Compact(hours), func(h *hourOf) []any { return []any{h.tenant, h.hour, mark, micro(tx.now())} })
 }
 
 // dropHours forgets the hours of a tenant, or of all, before one that have no
@@ -82,6 +84,59 @@ func (s *Store) AttemptTraces(ctx context.Context, tenant string, since, until t
 		add(t)
 	}
 	return rows.Err()
+}
+
+// HourPacks gives those hours of a tenant, from one to before another, that are
+// packed. What add is given is overwritten by the next.
+func (s *Store) HourPacks(ctx context.Context, tenant string, first, end int64, add func(hour int64, mark string, pack []byte)) error {
+	rows, err := s.reader.QueryContext(ctx, `
+		SELECT hour, mark, pack FROM attempt_hours WHERE tenant = $1 AND hour >= $2 AND hour < $3 AND pack IS NOT NULL`, tenant, first, end)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var hour int64
+		var mark string
+		var pack sql.RawBytes
+		if err := rows.Scan(&hour, &mark, &pack); err != nil {
+			return err
+		}
+		add(hour, mark, pack)
+	}
+	return rows.Err()
+}
+
+// UnpackedHours lists hours of all tenants before one that are not packed and
+// have not changed since a moment, those that changed last first.
+func (s *Store) UnpackedHours(ctx context.Context, before int64, since time.Time, limit int) ([]gate.TenantHour, error) {
+	return collect(ctx, s.read(), func(row scanner) (h gate.TenantHour, err error) {
+		err = row.Scan(&h.Tenant, &h.Hour, &h.Mark)
+		return h, err
+	}, `
+		SELECT tenant, hour, mark FROM attempt_hours WHERE pack IS NULL AND changed < $1 AND hour < $2
+		ORDER BY changed DESC LIMIT $3`, micro(since), before, limit)
+}
+
+// PackHours stores packs of hours that still have their marks, and returns how
+// many. A pack that is nil is taken away. Whoever changes records renews the mark
+// in the same transaction, so what a pack was made of is what the mark stands for.
+func (s *Store) PackHours(ctx context.Context, packs []gate.HourPack) (stored int, err error) {
+	packs = slices.SortedFunc(slices.Values(packs), func(a, b gate.HourPack) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Hour, b.Hour)) // as markHours locks them
+	})
+	err = s.write(ctx, func(tx querier) error {
+		stored = 0
+		for _, p := range packs {
+			n, err := tx.exec(ctx, `UPDATE attempt_hours SET pack = $4 WHERE tenant = $1 AND hour = $2 AND mark = $3`, p.Tenant, p.Hour, p.Mark, p.Pack)
+			if err != nil {
+				return err
+			}
+			stored += int(n)
+		}
+		return nil
+	})
+	return stored, err
 }
 
 // tracesQuery is answered from the index attempts_tenant alone.

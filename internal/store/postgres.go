@@ -76,6 +76,7 @@ func openPostgres(ctx context.Context, dsn string, how mode) (*engine, error) {
 		hasTable: `SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1`,
 		describe: `SELECT 'PostgreSQL', current_setting('server_version'), pg_database_size(current_database())`,
 		clock:    `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
+		now:      time.Now,
 		rows:     128, // to answer a statement takes a round trip; 65,535 parameters are the limit
 	}
 	if err := e.checkPostgres(ctx); err != nil {

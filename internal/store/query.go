@@ -29,6 +29,7 @@ type querier struct {
 	// rows is how many rows of values one statement has at most; with 1, it is
 	// prepared once for all rows.
 	rows int
+	now  func() time.Time
 }
 
 // exec returns the number of rows that the statement touched.

@@ -119,6 +119,7 @@ func newSQLite(path string, writer, reader url.Values) (*engine, error) {
 		lostRace: sqliteBusy,
 		hasTable: `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
 		describe: `SELECT 'SQLite', sqlite_version(), c.page_count * s.page_size FROM pragma_page_count() c, pragma_page_size() s`,
+		now:      time.Now,
 		rows:     1, // to parse many parameters takes longer than to run a statement often
 	}
 	var err error

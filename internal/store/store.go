@@ -51,7 +51,6 @@ type Options struct {
 type Store struct {
 	*engine
 	sealer *auth.Sealer
-	now    func() time.Time
 }
 
 var _ gate.Store = (*Store)(nil)
@@ -74,6 +73,7 @@ type engine struct {
 	describe string
 	// rows is how many rows one statement has at most, see querier.
 	rows int
+	now  func() time.Time
 }
 
 // Open opens the store at a DSN: "sqlite:" and the path of a file, which is
@@ -89,10 +89,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 }
 
 func open(ctx context.Context, dsn string, opts Options) (_ *Store, err error) {
-	s := &Store{now: opts.Now}
-	if s.now == nil {
-		s.now = time.Now
-	}
+	s := &Store{}
 	if s.sealer, err = newSealer(dsn, opts.Secret); err != nil {
 		return nil, err
 	}
@@ -102,6 +99,9 @@ func open(ctx context.Context, dsn string, opts Options) (_ *Store, err error) {
 	}
 	if s.engine, err = connect(ctx, dsn, how); err != nil {
 		return nil, err
+	}
+	if opts.Now != nil {
+		s.now = opts.Now
 	}
 	defer func() {
 		if err != nil {
@@ -286,7 +286,7 @@ func (e *engine) view(ctx context.Context, do func(tx querier) error) error {
 }
 
 // read is for a single statement that only reads.
-func (e *engine) read() querier { return querier{e.reader, e.rows} }
+func (e *engine) read() querier { return querier{e.reader, e.rows, e.now} }
 
 func (e *engine) inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, do func(tx querier) error) error {
 	tx, err := db.BeginTx(ctx, opts)
@@ -294,7 +294,7 @@ func (e *engine) inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, do f
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
-	if err := do(querier{tx, e.rows}); err != nil {
+	if err := do(querier{tx, e.rows, e.now}); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-gate/sallyport/auth"
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
@@ -27,7 +28,7 @@ func attacked(b *testing.B, s *Store, n int) {
 	const month = 30 * 24 * time.Hour
 	batch := make([]gate.Attempt, 0, 10_000)
 	for i := range n {
-		a := attempt(fmt.Sprintf("R%07d", i), "ACME", epoch.Add(-month).Add(month/time.Duration(n)*time.Duration(i)))
+		a := attempt(auth.NewReference(), "ACME", epoch.Add(-month).Add(month/time.Duration(n)*time.Duration(i)))
 		scanner := random.IntN(15_000)
 		a.Address = netip.AddrFrom4([4]byte{45, byte(scanner >> 8), byte(scanner), byte(random.IntN(3))})
 		a.Count = 1 + random.Int64N(5)
@@ -44,8 +45,8 @@ func attacked(b *testing.B, s *Store, n int) {
 }
 
 // BenchmarkSummary asks what the review page asks, of a million records of one
-// month: the page as it opens, after the program was started and later, and what
-// it asks when somebody groups and filters.
+// month: the page as it opens first after the program was started, before and
+// after hours are packed, and later, when somebody groups and filters.
 func BenchmarkSummary(b *testing.B) {
 	benchEach(b, func(b *testing.B, s *Store) {
 		attacked(b, s, monthOfAttempts)
@@ -72,8 +73,8 @@ func BenchmarkSummary(b *testing.B) {
 			q.Tenant, q.Since, q.Limit, q.Where = "ACME", epoch.Add(-time.Duration(days)*24*time.Hour), 100, where
 			return q
 		}
-		for _, days := range []int{1, 30} {
-			b.Run(fmt.Sprintf("first/%dd", days), func(b *testing.B) {
+		first := func(name string, days int) {
+			b.Run(name, func(b *testing.B) {
 				for b.Loop() {
 					g := begin(b)
 					ask(b, g, question(days, gate.GroupAddress))
@@ -81,7 +82,22 @@ func BenchmarkSummary(b *testing.B) {
 				}
 			})
 		}
+		first("first/unpacked/30d", 30)
 		g := begin(b)
+		b.Run("pack", func(b *testing.B) {
+			for b.Loop() {
+				_, err := s.writer.ExecContext(b.Context(), `UPDATE attempt_hours SET pack = NULL, changed = 0`)
+				must(b, err)
+				for packed(b, s) < 30*24 { // a round has a bound
+					pack(b, s, g)
+				}
+			}
+			var size int64
+			must(b, s.read().row(b.Context(), `SELECT SUM(LENGTH(pack)) FROM attempt_hours`).Scan(&size))
+			b.ReportMetric(float64(size)/monthOfAttempts, "B/record")
+		})
+		first("first/1d", 1)
+		first("first/30d", 30)
 		b.Cleanup(g.Stop)
 		blocked := gate.Condition{Field: gate.FieldOutcome, Value: string(gate.Blocked)}
 		within := gate.Condition{Field: gate.FieldAddress, Range: netip.MustParsePrefix("45.0.0.0/12"), Not: true}
@@ -100,15 +116,12 @@ func BenchmarkSummary(b *testing.B) {
 }
 
 // Whatever is asked, the answer is what counting record by record gives, also
-// after records have grown, come late or gone.
+// after records have grown, come late or gone, from the records and from packs.
 func TestSummaryAgainstPlainCount(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		all := sample(t, s)
-		later := epoch.Add(2 * time.Hour)
-		g, err := gate.New(t.Context(), gate.Options{Store: s, Node: "sh-1", Now: func() time.Time { return later }})
-		must(t, err)
-		t.Cleanup(g.Stop)
-		check := func(t *testing.T) {
+		old := after(t, s, 2*time.Hour)
+		checkOf := func(t *testing.T, g *gate.Gate) {
 			for name, f := range filters() {
 				if f.Tenant == "" {
 					continue
@@ -120,6 +133,11 @@ func TestSummaryAgainstPlainCount(t *testing.T) {
 					checkSummary(t, fmt.Sprintf("%s by %q", name, by), g, gate.Question{AttemptFilter: f, Group: by, Patient: true}, all)
 				}
 			}
+		}
+		check := func(t *testing.T) {
+			checkOf(t, old) // what it has in memory, and what has changed since
+			pack(t, s, old)
+			checkOf(t, after(t, s, 2*time.Hour)) // packs alone
 		}
 		check(t)
 		for i := range all {

@@ -287,15 +287,19 @@ CREATE INDEX attempts_boot ON attempts (boot, count);
 CREATE INDEX attempts_sign_ins ON attempts (tenant, first_time, stage, outcome, reason, admin, address, bits, count, last_time)
 	WHERE stage = 'sign_in' AND outcome IN ('allowed', 'would_block');
 
+CREATE INDEX attempts_password ON attempts (tenant, last_time) WHERE password <> '';
+
 -- What the records of an hour, by their first time, were changed by last: nodes
 -- that hold an hour in memory see by it whether they have to read it anew.
 CREATE TABLE attempt_hours (
-	tenant TEXT   NOT NULL,
-	hour   BIGINT NOT NULL, -- hours since 1970
-	mark   TEXT   NOT NULL, -- another with every change
+	tenant  TEXT   NOT NULL,
+	hour    BIGINT NOT NULL, -- hours since 1970
+	mark    TEXT   NOT NULL, -- another with every change
+	changed BIGINT NOT NULL, -- when
+	pack    BYTEA,           -- the records as one value, of this mark alone; NULL: not packed, empty: too many
 	PRIMARY KEY (tenant, hour)
 );
-CREATE INDEX attempts_password ON attempts (tenant, last_time) WHERE password <> '';
+CREATE INDEX attempt_hours_unpacked ON attempt_hours (changed) WHERE pack IS NULL;
 
 -- What visitors who were kept out ask for. Spans are µs, 0 is for good.
 CREATE TABLE access_requests (
