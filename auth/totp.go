@@ -73,6 +73,10 @@ func VerifyTOTP(secret, code string, now time.Time, lastStep int64) (step int64,
 	return step, nil
 }
 
+// LastTOTPStep returns the last time step whose code may have been used by now:
+// as the last step, it lets none of them work again.
+func LastTOTPStep(now time.Time) int64 { return now.Unix()/totpStep + totpDrift }
+
 // LooksLikeTOTP tells a one-time code from a recovery code.
 func LooksLikeTOTP(code string) bool {
 	_, ok := totpCode(code)

@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/sallyport-gate/sallyport/internal/export"
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -29,7 +28,7 @@ func (c *call) exportAttempts(f gate.AttemptFilter) error {
 		Place: func(a *gate.Attempt) gate.Place { return c.PlaceOf(a.Address, a.Bits) },
 	}
 	if isTerminal(os.Stderr) && (c.given("output") || !isTerminal(os.Stdout)) {
-		progress := &progress{w: c.cmd.ErrOrStderr(), began: time.Now()}
+		progress := c.progress("attempts")
 		defer progress.end()
 		o.Progress = progress.show
 	}
@@ -88,32 +87,4 @@ func (c *call) exportFile(ctx context.Context, path string, f gate.AttemptFilter
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// progress shows on a line of a terminal how far an export is.
-type progress struct {
-	w     io.Writer
-	began time.Time
-	last  time.Time
-	rows  int64
-}
-
-// progressEvery is how often the line is written anew.
-const progressEvery = 200 * time.Millisecond
-
-func (p *progress) show(rows int64) {
-	p.rows = rows
-	if now := time.Now(); now.Sub(p.last) >= progressEvery {
-		p.last = now
-		p.print()
-	}
-}
-
-func (p *progress) print() {
-	fmt.Fprintf(p.w, "\r%d attempts, %.0f/s ", p.rows, float64(p.rows)/max(time.Since(p.began).Seconds(), 0.001))
-}
-
-func (p *progress) end() {
-	p.print()
-	fmt.Fprintln(p.w)
 }

@@ -17,6 +17,7 @@ var outside = map[string][]string{
 	"github.com/gaissmai/bart":     {"cidr"},
 	"github.com/golang-jwt/jwt":    {"auth"},
 	"github.com/jackc/pgx":         {"internal/store"},
+	"github.com/klauspost":         {"internal/backup"},
 	"github.com/oschwald":          {"internal/geo"},
 	"github.com/pressly/goose":     {"internal/store"},
 	"github.com/wneessen/go-mail":  {"internal/deliver"},
@@ -27,14 +28,14 @@ var outside = map[string][]string{
 
 // inside lists what each package may import of this module; others may import nothing.
 var inside = map[string][]string{
-	"caddymodule":      {"auth", "cidr", "internal/deliver", "internal/export", "internal/gate", "internal/geo", "internal/sheet", "internal/store", "internal/web"},
+	"caddymodule":      {"auth", "cidr", "internal/backup", "internal/deliver", "internal/export", "internal/gate", "internal/geo", "internal/sheet", "internal/store", "internal/web"},
 	"cmd/caddy":        {"caddymodule"},
 	"internal/deliver": {"internal/export", "internal/gate"},
 	"internal/export":  {"internal/gate", "internal/geo"},
 	"internal/gate":    {"auth", "cidr"},
 	"internal/geo":     {"internal/gate"},
 	"internal/sheet":   {"cidr", "internal/gate"},
-	"internal/store":   {"auth", "cidr", "internal/gate"},
+	"internal/store":   {"auth", "cidr", "internal/backup", "internal/gate"},
 	"internal/web":     {"auth", "cidr", "internal/export", "internal/gate", "internal/geo", "internal/sheet"},
 }
 

@@ -16,10 +16,14 @@ import (
 
 // newestSchema is the version of the tables that this program reads and writes:
 // the number of the last file in migrations.
-const newestSchema = 1
+//
+// Only a test changes it, with the migrations, to have an older and a newer one.
+var newestSchema int64 = 1
 
 //go:embed migrations/*.sql
-var migrations embed.FS
+var embedded embed.FS
+
+var migrations fs.FS = embedded
 
 // versionTable says which migrations were applied.
 const versionTable = "schema_version"
@@ -41,7 +45,7 @@ func (e *engine) schemaVersion(ctx context.Context) (version int64, err error) {
 // when they look again.
 func (e *engine) migrate(ctx context.Context, version int64) error {
 	for began := time.Now(); version < newestSchema; {
-		err := e.migrateOnce(ctx)
+		err := e.migrateTo(ctx, newestSchema)
 		if err == nil {
 			return nil
 		}
@@ -56,7 +60,8 @@ func (e *engine) migrate(ctx context.Context, version int64) error {
 	return nil
 }
 
-func (e *engine) migrateOnce(ctx context.Context) error {
+// migrateTo applies what is missing up to a version of the tables.
+func (e *engine) migrateTo(ctx context.Context, version int64) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -66,7 +71,7 @@ func (e *engine) migrateOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = provider.Up(ctx)
+	_, err = provider.UpTo(ctx, version)
 	return err
 }
 

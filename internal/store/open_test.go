@@ -103,7 +103,7 @@ func TestSchemas(t *testing.T) {
 			again, err := Open(t.Context(), dsn, Options{Secret: testSecret})
 			must(t, err)
 			must(t, again.Close())
-			equal(t, "newest migration", newestSchema, lastMigration(t))
+			equal(t, "newest migration", newestSchema, int64(lastMigration(t)))
 
 			raw(t, s, `INSERT INTO schema_version (version, applied) VALUES ($1, 0)`, newestSchema+1)
 			_, err = Open(t.Context(), dsn, Options{Secret: testSecret, Migrate: true})

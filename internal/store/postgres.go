@@ -78,6 +78,9 @@ func openPostgres(ctx context.Context, dsn string, how mode) (*engine, error) {
 		clock:    `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)`,
 		now:      time.Now,
 		rows:     128, // to answer a statement takes a round trip; 65,535 parameters are the limit
+		great:    `SET LOCAL statement_timeout = 0`,
+		clear:    clearPostgres,
+		refill:   refillPostgres,
 	}
 	if err := e.checkPostgres(ctx); err != nil {
 		e.close()
@@ -134,6 +137,20 @@ func (e *engine) checkPostgres(ctx context.Context) error {
 		return fmt.Errorf("the server is PostgreSQL %d: Sallyport needs %d or newer", version/10000, oldestPostgres)
 	}
 	return nil
+}
+
+// clearPostgres keeps everybody else out of the tables until the transaction
+// ends.
+func clearPostgres(ctx context.Context, tx querier, sc *schema) error {
+	_, err := tx.exec(ctx, `TRUNCATE `+sc.names())
+	return err
+}
+
+// refillPostgres counts the rows for the planner, which would do so only
+// minutes later.
+func refillPostgres(ctx context.Context, tx querier, sc *schema) error {
+	_, err := tx.exec(ctx, `ANALYZE `+sc.names())
+	return err
 }
 
 func postgresAdvice(err error) string {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,8 @@ import (
 // database when a write-ahead log was reset at the wrong moment
 // (https://www.sqlite.org/wal.html#walresetbug).
 const oldestSQLite = "3.51.3"
+
+const sqliteHasTable = `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1`
 
 // sqliteReaders is the number of connections that read beside the one writer.
 const sqliteReaders = 4
@@ -117,10 +120,13 @@ func newSQLite(path string, writer, reader url.Values) (*engine, error) {
 	e := &engine{
 		snapshot: &sql.TxOptions{ReadOnly: true}, // begins deferred, and reads one state in WAL mode
 		lostRace: sqliteBusy,
-		hasTable: `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
+		hasTable: sqliteHasTable,
 		describe: `SELECT 'SQLite', sqlite_version(), c.page_count * s.page_size FROM pragma_page_count() c, pragma_page_size() s`,
 		now:      time.Now,
 		rows:     1, // to parse many parameters takes longer than to run a statement often
+		great:    `PRAGMA cache_size = -65536`,
+		clear:    clearSQLite,
+		refill:   refillSQLite,
 	}
 	var err error
 	if e.writer, err = sql.Open("sqlite", sqliteURI(path, writer)); err != nil {
@@ -191,6 +197,31 @@ func olderVersion(a, b string) bool {
 		}
 	}
 	return len(as) < len(bs)
+}
+
+// clearSQLite also takes the indexes away: to make each at the end costs half of
+// keeping them in order row by row.
+func clearSQLite(ctx context.Context, tx querier, sc *schema) error {
+	for _, index := range sc.indexes {
+		if _, err := tx.exec(ctx, `DROP INDEX `+quote(index.name)); err != nil {
+			return err
+		}
+	}
+	for _, t := range slices.Backward(sc.tables) {
+		if _, err := tx.exec(ctx, `DELETE FROM `+quote(t.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func refillSQLite(ctx context.Context, tx querier, sc *schema) error {
+	for _, index := range sc.indexes {
+		if _, err := tx.exec(ctx, index.text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sqliteBusy(err error) bool {

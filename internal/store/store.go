@@ -73,7 +73,12 @@ type engine struct {
 	describe string
 	// rows is how many rows one statement has at most, see querier.
 	rows int
-	now  func() time.Time
+	// great prepares a transaction that reads or writes everything.
+	great string
+	// clear empties all tables for rows that come in great numbers, and refill
+	// ends that.
+	clear, refill func(ctx context.Context, tx querier, sc *schema) error
+	now           func() time.Time
 }
 
 // Open opens the store at a DSN: "sqlite:" and the path of a file, which is

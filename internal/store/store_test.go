@@ -47,10 +47,6 @@ func newDatabase(t testing.TB) string {
 		}
 		t.Skip(missing)
 	}
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal("SALLYPORT_TEST_POSTGRES is not a URL")
-	}
 	cfg, err := pgx.ParseConfig(server)
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +62,16 @@ func newDatabase(t testing.TB) string {
 		}
 		db.Close()
 	})
+	return databaseOf(t, name)
+}
+
+// databaseOf names a database on the server of SALLYPORT_TEST_POSTGRES.
+func databaseOf(t testing.TB, name string) string {
+	t.Helper()
+	u, err := url.Parse(os.Getenv("SALLYPORT_TEST_POSTGRES"))
+	if err != nil {
+		t.Fatal("SALLYPORT_TEST_POSTGRES is not a URL")
+	}
 	u.Path = "/" + name
 	return u.String()
 }
