@@ -166,6 +166,9 @@ func TestRestoreAcross(t *testing.T) {
 					}
 				}
 				equal(t, "nodes", len(after["nodes"]), 0)
+				var packed int64
+				must(t, restored.read().row(t.Context(), `SELECT COUNT(*) FROM attempt_hours WHERE pack IS NOT NULL`).Scan(&packed))
+				equal(t, "values that are empty, and not NULL", packed, saved.Counts["attempt_hours"])
 				equal(t, "changes", len(after["change_log"]), len(before["change_log"])+1)
 				if !slices.Equal(slices.DeleteFunc(after["change_log"], func(row string) bool { return strings.Contains(row, "store.restore") }), before["change_log"]) {
 					t.Error("the change log is another")
