@@ -165,7 +165,8 @@ func (f *filling) person(ctx context.Context, p *demoPerson) error {
 	if err != nil {
 		return err
 	}
-	return f.store.AddAdmin(ctx, gate.Record{Actor: f.by, Action: "admin.add", At: f.now}, gate.Admin{
+	about := map[string]any{"after": map[string]any{"login": p.login, "name": p.name, "role": p.role, "password": "own"}}
+	return f.store.AddAdmin(ctx, gate.Record{Actor: f.by, Action: "admin.add", At: f.now, Detail: about}, gate.Admin{
 		ID: p.id, Tenant: f.tenants[p.tenant].ID, Login: p.login, Name: p.name, Role: p.role, Password: encoded, Created: f.now,
 	})
 }

@@ -201,27 +201,13 @@ func (g *Gate) prepare(ctx context.Context, by Actor, e *Edit) (*prepared, error
 	return p, nil
 }
 
-// listDetail is what the change log keeps of an edit beside its version, whose
-// entries are kept with the list.
-type listDetail struct {
-	Base         int64    `json:"base"`
-	ModeBefore   Mode     `json:"mode_before"`
-	Mode         Mode     `json:"mode"`
-	Reason       string   `json:"reason,omitempty"`
-	Accepted     []string `json:"accepted,omitempty"`
-	ConfirmUntil string   `json:"confirm_until,omitempty"`
-	Restores     int64    `json:"restores,omitempty"`
-}
-
 func (g *Gate) putNetworks(ctx context.Context, by Actor, e *Edit, p *prepared) (*Edited, error) {
 	put := ListPut{
 		Tenant: e.Tenant, Base: e.Base, Mode: e.Mode, Networks: p.networks,
 		Reason: e.Reason, Accepted: p.accepted, Restores: e.Restores, Draft: e.draft,
 	}
-	detail := listDetail{
-		Base: e.Base, ModeBefore: p.before.Tenant.Mode, Mode: e.Mode,
-		Reason: e.Reason, Accepted: p.accepted, Restores: e.Restores,
-	}
+	detail := between(p.before.Tenant.Mode, e.Mode, p.before.Networks, p.networks)
+	detail.Base, detail.Reason, detail.Accepted, detail.Restores = e.Base, e.Reason, p.accepted, e.Restores
 	if e.ConfirmWithin > 0 {
 		put.ConfirmUntil = micros(p.now.Add(e.ConfirmWithin))
 		detail.ConfirmUntil = put.ConfirmUntil.Format(time.RFC3339Nano)

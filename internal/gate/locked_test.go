@@ -1,8 +1,10 @@
 package gate_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -32,6 +34,7 @@ func TestNobodyIsLockedOut(t *testing.T) {
 				p.act()
 				p.look()
 			}
+			p.retold()
 		})
 	}
 	t.Logf("%v", did)
@@ -56,6 +59,59 @@ type property struct {
 
 // chance is true once in n times.
 func (p *property) chance(n int) bool { return p.rand.IntN(n) == 0 }
+
+// retold tells every version of the list again from the change log alone, and
+// compares it with the one that the store has.
+func (p *property) retold() {
+	p.t.Helper()
+	changes, err := p.Changes(p.t.Context(), command, gate.ChangeFilter{Tenant: p.acme.ID, Kind: gate.ChangeList})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	type entry struct {
+		ID, Range, Label string
+		Enabled          bool
+	}
+	told, mode := map[string]entry{}, gate.Mode("")
+	for _, c := range slices.Backward(changes) {
+		var detail struct {
+			Before, After struct{ Mode gate.Mode }
+			Entries       []struct{ Before, After *entry }
+		}
+		if err := json.Unmarshal(c.Detail, &detail); err != nil {
+			p.t.Fatal(err)
+		}
+		for _, e := range detail.Entries {
+			if e.Before != nil {
+				if told[e.Before.ID] != *e.Before {
+					p.t.Errorf("change %d took %v away, which was %v", c.Pos, *e.Before, told[e.Before.ID])
+				}
+				delete(told, e.Before.ID)
+			}
+			if e.After != nil {
+				told[e.After.ID] = *e.After
+			}
+		}
+		if c.Action == "network.confirm" {
+			continue
+		}
+		mode = detail.After.Mode
+		list, err := p.Version(p.t.Context(), command, p.acme.ID, c.Version)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		stored := map[string]entry{}
+		for _, n := range list.Networks {
+			stored[n.ID] = entry{n.ID, n.Range.String(), n.Label, n.Enabled}
+		}
+		if !maps.Equal(told, stored) || mode != list.Mode {
+			p.t.Errorf("version %d, %s: the change log says %v, %s, the store has %v", c.Version, list.Mode, told, mode, stored)
+		}
+	}
+	if mode == "" {
+		p.t.Error("the change log has no change of the list")
+	}
+}
 
 // note counts what came of an operation, whose errors must be those of rules.
 func (p *property) note(what string, err error) {

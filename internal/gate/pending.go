@@ -44,14 +44,6 @@ type PendingStore interface {
 	Undo(ctx context.Context, rec Record, tenant string, version int64) (int64, error)
 }
 
-// pendingDetail is what the change log keeps of a change that was confirmed or
-// undone.
-type pendingDetail struct {
-	Change int64  `json:"change"`         // the version it is about
-	Base   int64  `json:"base,omitempty"` // the version that came back
-	Why    string `json:"why,omitempty"`
-}
-
 // Pending returns the change of a tenant's list that waits to be confirmed;
 // nil: none does. It reads the snapshot: also while the store is away.
 func (g *Gate) Pending(tenant string) *Pending {
@@ -79,7 +71,7 @@ func (g *Gate) Confirm(ctx context.Context, by Actor, tenant string, version int
 		!compile(p.Networks, now).admitAdmin(by.Address, by.listRole(), by.Admin):
 		return ErrNotAdmitted
 	}
-	rec := Record{Actor: by, Action: "network.confirm", At: now, Detail: pendingDetail{Change: version}}
+	rec := Record{Actor: by, Action: "network.confirm", At: now, Detail: listDetail{Change: version}}
 	if err := g.store.Confirm(ctx, rec, tenant, version); err != nil {
 		return err
 	}
@@ -98,7 +90,7 @@ func (g *Gate) Undo(ctx context.Context, by Actor, tenant string, version int64)
 	if p.Pending == nil || p.Pending.Version != version {
 		return nil, ErrNothingPending
 	}
-	next, err := g.store.Undo(ctx, undoRecord(by, p.Pending, g.now(), ""), tenant, version)
+	next, err := g.undo(ctx, by, tenant, p.Pending, "")
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +101,19 @@ func (g *Gate) Undo(ctx context.Context, by Actor, tenant string, version int64)
 	return &Edited{Version: next, Entries: v.Networks}, g.applied(ctx)
 }
 
-func undoRecord(by Actor, p *Pending, now time.Time, why string) Record {
-	return Record{Actor: by, Action: "network.undo", At: now, Detail: pendingDetail{Change: p.Version, Base: p.Base, Why: why}}
+// undo undoes a waiting change, and returns the new version.
+func (g *Gate) undo(ctx context.Context, by Actor, tenant string, p *Pending, why string) (int64, error) {
+	was, err := g.store.List(ctx, tenant, p.Version)
+	if err != nil {
+		return 0, err
+	}
+	is, err := g.store.List(ctx, tenant, p.Base)
+	if err != nil {
+		return 0, err
+	}
+	detail := between(was.Mode, is.Mode, was.Networks, is.Networks)
+	detail.Change, detail.Base, detail.Why = p.Version, p.Base, why
+	return g.store.Undo(ctx, Record{Actor: by, Action: "network.undo", At: g.now(), Detail: detail}, tenant, p.Version)
 }
 
 // undoDue undoes the changes whose time to be confirmed is over, until the
@@ -136,7 +139,7 @@ func (g *Gate) undoOverdue(ctx context.Context) error {
 		}
 		ctx, cancel := context.WithTimeout(ctx, storeWithin)
 		defer cancel()
-		_, err := g.store.Undo(ctx, undoRecord(Actor{Kind: ActorSystem}, p, now, "not confirmed"), tenant, p.Version)
+		_, err := g.undo(ctx, Actor{Kind: ActorSystem}, tenant, p, "not confirmed")
 		if err == nil {
 			err = g.applied(ctx)
 		}

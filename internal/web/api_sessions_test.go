@@ -51,6 +51,10 @@ func TestAPIChanges(t *testing.T) {
 		newest["address"] != apiInside || newest["version"] != 3.0 || newest["time"] != "2026-11-24T12:00:00Z" || len(newest["hash"].(string)) != 64 {
 		t.Errorf("newest: got %v", newest)
 	}
+	entries, _ := newest["detail"].(map[string]any)["entries"].([]any)
+	if len(entries) != 1 || entries[0].(map[string]any)["after"].(map[string]any)["range"] != "192.0.2.1" {
+		t.Errorf("entries of the newest: got %v", newest["detail"])
+	}
 	var positions []int
 	for _, r := range rows {
 		positions = append(positions, int(r["position"].(float64)))

@@ -39,12 +39,15 @@ type auditData struct {
 // changeLine is one change.
 type changeLine struct {
 	gate.Change
-	At     moment
-	What   string // in words
-	By     string
-	From   string // address; empty: none
-	Fields []changedField
-	HashOf string // the first signs of it
+	At      moment
+	What    string // in words
+	By      string
+	From    string // address; empty: none
+	Fields  []changedField
+	Entries []changeRow // of a change of the list, the first of them
+	More    int         // entries that are not shown
+	Compare string      // link to the whole change; empty: it made no version
+	HashOf  string      // the first signs of it
 }
 
 // changedField is a field as it was and as it is, or only as it is.
@@ -78,8 +81,12 @@ func auditPage(s *screen) error {
 		found = found[:changesPerPage]
 		d.Older = d.Link(auditPath, "kind", d.Kind, "actor", d.Actor, "before", number(found[changesPerPage-1].Pos))
 	}
+	names, err := s.h.door.Names(s.actor, s.tenant)
+	if err != nil {
+		return err
+	}
 	for i := range found {
-		d.Rows = append(d.Rows, d.changeLine(&found[i]))
+		d.Rows = append(d.Rows, d.changeLine(&found[i], names))
 	}
 	d.Download = d.Link(auditLines)
 	if d.Verified, d.Running, err = s.verified(d.consoleView, false); err != nil {
@@ -129,7 +136,8 @@ func downloadChanges(s *screen) error {
 	return nil
 }
 
-func (v *consoleView) changeLine(c *gate.Change) changeLine {
+// changeLine is a change in words. names are those of admins, by their ids.
+func (v *consoleView) changeLine(c *gate.Change, names map[string]string) changeLine {
 	actor, from, detail := c.Told(v.T("audit.erased"))
 	line := changeLine{Change: *c, At: v.moment(c.At), By: v.by(actor), From: from}
 	line.What = c.Action
@@ -139,17 +147,24 @@ func (v *consoleView) changeLine(c *gate.Change) changeLine {
 	if len(c.Hash) > 4 {
 		line.HashOf = hex.EncodeToString(c.Hash[:4])
 	}
-	line.Fields = v.changedFields(detail)
+	var all map[string]json.RawMessage
+	if json.Unmarshal(detail, &all) != nil {
+		return line
+	}
+	if c.Kind == gate.ChangeList {
+		line.Entries, line.More = v.loggedEntries(all["entries"], names)
+		delete(all, "entries")
+		if c.Version > 1 && c.Action != "network.confirm" {
+			line.Compare = v.Link(comparePath, "from", number(c.Version-1), "to", number(c.Version))
+		}
+	}
+	line.Fields = v.changedFields(all)
 	return line
 }
 
 // changedFields turns the detail of a change into what is shown of it: fields
 // that became different, or all of what was added, taken away or said.
-func (l *locale) changedFields(detail []byte) (out []changedField) {
-	var all map[string]json.RawMessage
-	if json.Unmarshal(detail, &all) != nil {
-		return nil
-	}
+func (l *locale) changedFields(all map[string]json.RawMessage) (out []changedField) {
 	before, after := objectOf(all["before"]), objectOf(all["after"])
 	delete(all, "before")
 	delete(all, "after")
@@ -210,6 +225,11 @@ func (l *locale) valueText(field string, value json.RawMessage) string {
 		}
 		return text
 	case json.Unmarshal(value, &list) == nil:
+		for i, text := range list {
+			if key, ok := valueWords[field+" "+text]; ok {
+				list[i] = l.T(key)
+			}
+		}
 		return l.List(list)
 	}
 	return string(value)

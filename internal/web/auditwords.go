@@ -43,7 +43,7 @@ var actionKeys = map[string]bool{
 
 // valueWords are the values of details that have words of their own, by field.
 var valueWords = map[string]string{
-	"mode_before enforced": "mode.enforced", "mode_before dry_run": "mode.dry_run", "mode_before off": "mode.off",
+	"roles owner": "role.owner", "roles reviewer": "role.reviewer", "roles member": "role.member",
 	"role owner": "role.owner", "role reviewer": "role.reviewer", "role member": "role.member",
 	"mode enforced": "mode.enforced", "mode dry_run": "mode.dry_run", "mode off": "mode.off",
 	"retention default": "audit.retention.default", "shorten_addresses_after never": "audit.shorten.never",
@@ -79,8 +79,10 @@ var fieldWords = map[string]string{ //nolint:gosec // G101: names of fields
 	"until":                        "audit.field.until",
 	"accept":                       "audit.field.accept",
 	"base":                         "audit.field.base",
-	"mode_before":                  "audit.field.mode_before",
 	"change":                       "audit.field.change",
 	"page":                         "audit.field.page",
 	"why":                          "audit.field.reason",
+	"restores":                     "audit.field.restores",
+	"accepted":                     "audit.field.accept",
+	"confirm_until":                "audit.field.confirm_until",
 }

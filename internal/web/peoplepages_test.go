@@ -251,6 +251,15 @@ func TestAuditPage(t *testing.T) {
 	if strings.Contains(a.body, "<b>Wu") {
 		t.Error("a name is not escaped")
 	}
+	s.ok(s.do("owner", "POST", "networks/entries", `{"range":"192.0.2.1","label":"<i>Home"}`), 201, &row{})
+	page, a = s.look("reviewer", "audit?kind=list")
+	s.says(page, "Changed the list version 3", "Added 192.0.2.1 <i>Home", "What version 3 changed", "From version: 2")
+	if strings.Contains(a.body, "<i>") {
+		t.Error("a label is not escaped")
+	}
+	s.ok(s.do("owner", "DELETE", "networks/entries/192.0.2.1", ""), 200, &row{})
+	page, _ = s.look("reviewer", "audit?kind=list")
+	s.says(page, "Removed 192.0.2.1 <i>Home")
 	page, _ = s.look("reviewer", "audit?kind=token")
 	s.says(page, "No change matches.")
 	page, _ = s.look("reviewer", "audit?kind=admin&actor=owner")

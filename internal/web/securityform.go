@@ -61,7 +61,7 @@ var filterWords = map[gate.Field]string{
 func (d *securityData) form() {
 	q := &d.query
 	for _, p := range periods {
-		d.Periods = append(d.Periods, tab{d.T(p.Key), q.link(d.consoleView, "period", p.Value, "since", "", "until", ""), p.Value == q.period && q.filter.Until.IsZero()})
+		d.Periods = append(d.Periods, tab{d.T(p.key), q.link(d.consoleView, "period", p.value, "since", "", "until", ""), p.value == q.period && q.filter.Until.IsZero()})
 	}
 	if len(q.bad) == 0 {
 		d.Since = q.filter.Since.UTC().Format("2006-01-02T15:04")

@@ -12,12 +12,17 @@ import (
 // securityParams are the filters of the API's list, and what only the page has.
 var securityParams = append([]string{"period", "noise", "lang", "done"}, attemptParams...)
 
-// periods are the spans that the page offers; the first is the usual one.
-var periods = []struct {
-	Value, Key string
-	Span       time.Duration
-}{
-	{"24h", "period.24h", 24 * time.Hour}, {"1h", "period.1h", time.Hour}, {"7d", "period.7d", 7 * 24 * time.Hour}, {"30d", "period.30d", 30 * 24 * time.Hour},
+// period is a span of time up to now that the page offers.
+type period struct {
+	value, key string
+	span       time.Duration
+}
+
+// usualPeriod is looked at where nothing else is asked for.
+var usualPeriod = period{"24h", "period.24h", 24 * time.Hour}
+
+var periods = []period{
+	{"1h", "period.1h", time.Hour}, usualPeriod, {"7d", "period.7d", 7 * 24 * time.Hour}, {"30d", "period.30d", 30 * 24 * time.Hour},
 }
 
 // securityFields are what the form filters by, as it shows them.
@@ -83,20 +88,18 @@ func (q *securityQuery) setPeriod(now time.Time) {
 	if !q.filter.Since.IsZero() {
 		return
 	}
-	i := slices.IndexFunc(periods, func(p struct {
-		Value, Key string
-		Span       time.Duration
-	},
-	) bool {
-		return p.Value == q.values.Get("period")
-	})
-	i = max(i, 0)
-	q.period = periods[i].Value
+	chosen := usualPeriod
+	for _, p := range periods {
+		if p.value == q.values.Get("period") {
+			chosen = p
+		}
+	}
+	q.period = chosen.value
 	end := now
 	if !q.filter.Until.IsZero() && q.filter.Until.Before(end) {
 		end = q.filter.Until
 	}
-	q.filter.Since = end.Add(-periods[i].Span)
+	q.filter.Since = end.Add(-chosen.span)
 }
 
 // link is the address of the page with some of its query changed: pairs of a name
