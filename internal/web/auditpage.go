@@ -155,6 +155,9 @@ func (v *consoleView) changeLine(c *gate.Change, names map[string]string) change
 		line.Entries, line.More = v.loggedEntries(all["entries"], names)
 		delete(all, "entries")
 		if c.Version > 1 && c.Action != "network.confirm" {
+			if c.Action == "network.put" {
+				delete(all, "base") // the version before it
+			}
 			line.Compare = v.Link(comparePath, "from", number(c.Version-1), "to", number(c.Version))
 		}
 	}
