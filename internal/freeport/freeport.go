@@ -7,7 +7,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"sync/atomic"
 )
 
@@ -22,13 +21,13 @@ const (
 // next walks over the ports, so that no port comes twice in one process.
 var next atomic.Uint32
 
-func init() { next.Store(rand.Uint32N(count)) }
+func init() { next.Store(rand.Uint32N(count)) } //nolint:gosec // G404: nobody has to guess it
 
 // Find returns a port that nobody listens on, at no address.
 func Find() (int, error) {
 	for range count {
 		port := first + int(next.Add(1)%count)
-		if l, err := net.Listen("tcp", ":"+strconv.Itoa(port)); err == nil {
+		if l, err := net.ListenTCP("tcp", &net.TCPAddr{Port: port}); err == nil {
 			return port, l.Close()
 		}
 	}
