@@ -15,6 +15,7 @@ import (
 	"github.com/sallyport-gate/sallyport/internal/gate"
 	"github.com/sallyport-gate/sallyport/internal/sheet"
 	"github.com/sallyport-gate/sallyport/internal/store"
+	"github.com/sallyport-gate/sallyport/internal/web"
 )
 
 func init() { caddy.RegisterModule(new(adminAPI)) }
@@ -41,19 +42,19 @@ func (*adminAPI) Routes() []caddy.AdminRoute {
 
 // nodeView is the state of this node.
 type nodeView struct {
-	Node       string       `json:"node"`
-	Started    string       `json:"started"`
-	Store      string       `json:"store"`
-	StoreUp    bool         `json:"store_up"`
-	LagSeconds float64      `json:"lag_seconds"` // since the store last answered
-	Tenants    int          `json:"tenants"`
-	Open       int          `json:"open_requests"`
-	Position   int64        `json:"position"`         // in the change log
-	Seen       int64        `json:"attempts_seen"`    // since this start
-	Waiting    int64        `json:"attempts_waiting"` // of these, what is not stored yet
-	Nodes      []beatView   `json:"nodes"`            // empty while the store is away
-	Ledgers    []ledgerView `json:"ledgers"`          // empty while the store is away
-	Places     []placesView `json:"places"`
+	Node       string           `json:"node"`
+	Started    string           `json:"started"`
+	Store      string           `json:"store"`
+	StoreUp    bool             `json:"store_up"`
+	LagSeconds float64          `json:"lag_seconds"` // since the store last answered
+	Tenants    int              `json:"tenants"`
+	Open       int              `json:"open_requests"`
+	Position   int64            `json:"position"`         // in the change log
+	Seen       int64            `json:"attempts_seen"`    // since this start
+	Waiting    int64            `json:"attempts_waiting"` // of these, what is not stored yet
+	Nodes      []web.NodeJSON   `json:"nodes"`            // empty while the store is away
+	Ledgers    []ledgerView     `json:"ledgers"`          // empty while the store is away
+	Places     []web.PlacesJSON `json:"places"`
 }
 
 func getStatus(w http.ResponseWriter, r *http.Request) error {
@@ -68,10 +69,10 @@ func getStatus(w http.ResponseWriter, r *http.Request) error {
 	view := nodeView{
 		Node: s.Node, Started: stamp(s.Started), Store: store.Redact(install.dsn), StoreUp: !s.StoreDown, LagSeconds: s.Lag.Seconds(),
 		Tenants: s.Tenants, Open: s.Open, Position: s.Position, Seen: s.Seen, Waiting: s.Waiting, Ledgers: []ledgerView{},
-		Places: viewPlaces(g.PlacesFiles()),
+		Places: web.NewPlacesJSON(g.PlacesFiles()),
 	}
 	nodes, now, _ := g.NodesNow(r.Context())
-	view.Nodes = viewBeats(nodes, s.Position, now)
+	view.Nodes = web.NewNodesJSON(nodes, s.Position, now)
 	for i := range s.Ledgers {
 		view.Ledgers = append(view.Ledgers, viewLedger(&s.Ledgers[i]))
 	}

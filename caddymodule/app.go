@@ -348,7 +348,9 @@ func (a *App) Start() error {
 			a.logger.Warn(trustWarning, zap.String("server", server.Name()))
 		}
 	}
-	a.install.gate.Load().SetTrustElsewhere(elsewhere)
+	g := a.install.gate.Load()
+	g.SetTrustElsewhere(elsewhere)
+	g.SetCertificates(certificateOf)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
 	"github.com/sallyport-gate/sallyport/internal/store"
+	"github.com/sallyport-gate/sallyport/internal/web"
 )
 
 func statusCommand() *cobra.Command {
@@ -47,14 +48,14 @@ newest change with the one in the console.`
 }
 
 type statusView struct {
-	Store    string         `json:"store"`
-	Schema   string         `json:"schema"`   // always current: a store with other tables is not opened
-	Position int64          `json:"position"` // of the newest change
-	Tenants  int            `json:"tenants"`
-	Nodes    []beatView     `json:"nodes"`
-	Ledgers  []ledgerView   `json:"ledgers"`
-	Places   []placesView   `json:"places"`
-	Deliver  []deliveryView `json:"deliver"`
+	Store    string             `json:"store"`
+	Schema   string             `json:"schema"`   // always current: a store with other tables is not opened
+	Position int64              `json:"position"` // of the newest change
+	Tenants  int                `json:"tenants"`
+	Nodes    []web.NodeJSON     `json:"nodes"`
+	Ledgers  []ledgerView       `json:"ledgers"`
+	Places   []web.PlacesJSON   `json:"places"`
+	Deliver  []web.DeliveryJSON `json:"deliver"`
 }
 
 type ledgerView struct {
@@ -77,32 +78,7 @@ func viewLedger(l *gate.Ledger) ledgerView {
 	return v
 }
 
-// beatView is what a node last said of itself.
-type beatView struct {
-	Node     string      `json:"node"`
-	Version  string      `json:"version"`
-	State    string      `json:"state"` // in_step, behind, silent or gone
-	Started  *string     `json:"started"`
-	Seen     *string     `json:"seen"`
-	Position int64       `json:"position"`        // in the change log
-	Lag      int64       `json:"lag"`             // changes that it has not taken in
-	Offset   float64     `json:"clock_offset_ms"` // its clock is ahead of the store's by this
-	Health   gate.Health `json:"health"`
-}
-
-func viewBeats(nodes []gate.Node, newest int64, now time.Time) []beatView {
-	views := make([]beatView, len(nodes))
-	for i := range nodes {
-		n := &nodes[i]
-		views[i] = beatView{
-			n.Name, n.Version, n.State(newest, now), stampOrNull(n.Started), stampOrNull(n.Seen), n.Position, max(0, newest-n.Position),
-			float64(n.Offset) / float64(time.Millisecond), n.Health,
-		}
-	}
-	return views
-}
-
-func printBeats(w io.Writer, nodes []gate.Node, views []beatView) {
+func printBeats(w io.Writer, nodes []gate.Node, views []web.NodeJSON) {
 	line(w, "")
 	row(w, "NODE", "VERSION", "STATE", "SEEN", "LAG", "CLOCK", "DECISIONS")
 	for i := range views {
@@ -130,7 +106,7 @@ func status(c *call) error {
 		if err != nil {
 			return err
 		}
-		v := statusView{Store: store.Redact(c.at.dsn), Schema: "current", Position: s.Position, Tenants: s.Tenants, Nodes: viewBeats(nodes, s.Position, now), Ledgers: []ledgerView{}, Places: viewPlaces(places), Deliver: c.viewDeliveries(deliveries)}
+		v := statusView{Store: store.Redact(c.at.dsn), Schema: "current", Position: s.Position, Tenants: s.Tenants, Nodes: web.NewNodesJSON(nodes, s.Position, now), Ledgers: []ledgerView{}, Places: web.NewPlacesJSON(places), Deliver: web.NewDeliveriesJSON(deliveries, c.slug, time.Now())}
 		for i := range ledgers {
 			v.Ledgers = append(v.Ledgers, viewLedger(&ledgers[i]))
 		}

@@ -278,36 +278,6 @@ func (o *Deliver) tlsConfig() (*tls.Config, error) {
 	return config, nil
 }
 
-// deliveryView is how far a destination has come.
-type deliveryView struct {
-	Name        string  `json:"name"`
-	Type        string  `json:"type"`
-	Address     string  `json:"address"`
-	Tenant      *string `json:"tenant"`
-	Node        *string `json:"node"` // that delivers at the moment
-	Delivered   int64   `json:"delivered"`
-	Waiting     int64   `json:"waiting"`
-	Lag         float64 `json:"lag_seconds"`
-	Dropped     int64   `json:"dropped"`
-	LastSuccess *string `json:"last_success"`
-	LastError   *string `json:"last_error"`
-	FailingFrom *string `json:"failing_since"`
-	Seen        *string `json:"seen"` // when a node last worked on it
-}
-
-func (c *call) viewDeliveries(list []gate.Delivery) []deliveryView {
-	out, now := []deliveryView{}, time.Now()
-	for i := range list {
-		d := &list[i]
-		out = append(out, deliveryView{
-			Name: d.Name, Type: d.Kind, Address: d.Address, Tenant: present(c.slug(d.Tenant)), Node: present(d.Node),
-			Delivered: d.Delivered, Waiting: d.Waiting, Lag: d.Lag(now).Seconds(), Dropped: d.Dropped,
-			LastSuccess: stampOrNull(d.LastSuccess), LastError: present(d.LastError), FailingFrom: stampOrNull(d.Failing), Seen: stampOrNull(d.Seen),
-		})
-	}
-	return out
-}
-
 // printDeliveries prints how far destinations have come as a table; nothing
 // without any.
 func printDeliveries(w io.Writer, list []gate.Delivery) {

@@ -47,23 +47,6 @@ func (a *App) watchPlaces() {
 	}
 }
 
-// placesView is the state of a file that tells places.
-type placesView struct {
-	File    string  `json:"file"`
-	Type    string  `json:"type"`
-	Built   *string `json:"built"`
-	Loaded  *string `json:"loaded"`
-	Trouble *string `json:"trouble"` // why the file as it is now is not in use
-}
-
-func viewPlaces(files []gate.PlacesFile) []placesView {
-	out := []placesView{}
-	for _, f := range files {
-		out = append(out, placesView{f.Path, f.Type, stampOrNull(f.Built), stampOrNull(f.Loaded), present(f.Trouble)})
-	}
-	return out
-}
-
 // printPlaces prints the state of the files as a table; nothing without any.
 func printPlaces(w io.Writer, files []gate.PlacesFile) {
 	if len(files) == 0 {

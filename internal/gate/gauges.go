@@ -12,6 +12,10 @@ type gauges struct {
 	violation  atomic.Pointer[string]
 	elsewhere  atomic.Bool
 	trouble    atomic.Pointer[Trouble]
+
+	certificateOf atomic.Pointer[func(host string) Validity]
+	certificates  atomic.Pointer[Certificates]
+	missingWords  atomic.Pointer[func() int64]
 }
 
 // Trouble is a background task that failed.

@@ -75,6 +75,7 @@ const retentionBatch = 5000
 
 func (g *Gate) house(ctx context.Context) error {
 	g.history.forget(time.Now())
+	g.lookAtCertificates(time.Now()) // which are made by the machine's time
 	if err := g.rotateKeys(ctx); err != nil {
 		return err
 	}

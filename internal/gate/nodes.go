@@ -56,6 +56,10 @@ type Health struct {
 	// since the start, and the last of them.
 	Violations    int64  `json:"violations"`
 	LastViolation string `json:"last_violation,omitempty"`
+	// Certificates of the hosts of tenants; nil: there are none, or that was not
+	// looked at yet.
+	Certificates *Certificates `json:"certificates,omitempty"`
+	MissingWords int64         `json:"missing_words"` // sentences that its pages said in another language, since the start
 }
 
 // States of nodes.
@@ -180,6 +184,10 @@ func (g *Gate) HealthNow() Health {
 	h.Streams, h.Violations = g.gauges.streams.Load(), g.gauges.violations.Load()
 	if last := g.gauges.violation.Load(); last != nil {
 		h.LastViolation = *last
+	}
+	h.Certificates = g.gauges.certificates.Load()
+	if count := g.gauges.missingWords.Load(); count != nil {
+		h.MissingWords = (*count)()
 	}
 	return h
 }

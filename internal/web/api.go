@@ -58,6 +58,7 @@ var routes = []route{
 	{"alerts/test", methods{"POST": {do: postAlertTest, status: http.StatusOK}}},
 	{"changes", methods{"GET": {do: getChanges, params: changeParams}}},
 	{"policy", methods{"GET": {do: getPolicy}, "PUT": {do: putPolicy, body: maxBody}}},
+	{"operator/health", methods{"GET": {do: getHealth}}},
 	{"tenants", methods{"GET": {do: getTenants, params: tenantParams}}},
 	{"openapi.json", methods{"GET": {do: getDescription}}},
 	{"tokens", methods{"GET": {do: getTokens}, "POST": {do: postToken, body: maxBody, status: http.StatusCreated}}},

@@ -5,14 +5,16 @@ import (
 	"testing"
 )
 
-// TestTenantsCall lists tenants to those who run the gateway, and to nobody else.
-func TestTenantsCall(t *testing.T) {
+// TestOperatorsCalls answers those who run the gateway, and nobody else.
+func TestOperatorsCalls(t *testing.T) {
 	s := newOperators(t)
 	for as, status := range map[string]int{
 		"operator-owner": 200, "operator-reviewer": 200, "operator-member": 403, "owner": 404, "reviewer": 404, "member": 404, "stranger": 404,
 	} {
-		if a := s.do(as, http.MethodGet, "tenants", ""); a.StatusCode != status {
-			t.Errorf("%s: got %s, want %d", as, a.Status, status)
+		for _, call := range []string{"tenants", "operator/health"} {
+			if a := s.do(as, http.MethodGet, call, ""); a.StatusCode != status {
+				t.Errorf("%s as %s: got %s, want %d", call, as, a.Status, status)
+			}
 		}
 	}
 	var first, rest list[row]

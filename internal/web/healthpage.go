@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/sallyport-gate/sallyport/internal/export"
 	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
@@ -60,23 +62,23 @@ type probes struct {
 }
 
 // probe asks everything at once.
-func (s *screen) probe() (p probes) {
-	ctx, cancel := context.WithTimeout(s.Context(), probeWithin)
+func (h *Handler) probe(ctx context.Context) (p probes) {
+	ctx, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
 	var all sync.WaitGroup
 	all.Go(func() {
 		var err error
-		p.nodes, p.now, err = s.h.door.NodesNow(ctx)
+		p.nodes, p.now, err = h.door.NodesNow(ctx)
 		p.knowNodes = err == nil
 	})
 	all.Go(func() {
 		var err error
-		p.info, err = s.h.door.DescribeStore(ctx)
+		p.info, err = h.door.DescribeStore(ctx)
 		p.knowStore = err == nil
 	})
 	all.Go(func() {
 		var err error
-		p.deliveries, err = s.h.door.Deliveries(ctx)
+		p.deliveries, err = h.door.Deliveries(ctx)
 		p.knowDeliveries = err == nil
 	})
 	all.Wait()
@@ -85,7 +87,7 @@ func (s *screen) probe() (p probes) {
 
 func healthPage(s *screen) error {
 	d := &healthData{consoleView: s.frame("op.health.title")}
-	p := s.probe()
+	p := s.h.probe(s.Context())
 	position := s.h.door.Position()
 	for i := range p.nodes {
 		d.Nodes = append(d.Nodes, d.nodeLine(&p.nodes[i], position, p.now))
@@ -106,6 +108,7 @@ func healthPage(s *screen) error {
 		line.More = []string{d.T("audit.running")}
 	}
 	d.Lines = append(d.Lines, line)
+	d.Lines = append(d.Lines, d.certificates(running)...)
 	d.Lines = append(d.Lines, d.places(s)...)
 	d.Lines = append(d.Lines, d.deliveries(s, &p)...)
 	d.Lines = append(d.Lines, d.pageLines(running)...)
@@ -309,6 +312,41 @@ func (v *consoleView) clockLine(nodes []gate.Node) healthLine {
 	return line
 }
 
+// certificates are those of the hosts of tenants, as far as nodes have any. What
+// one node lacks is named once.
+func (v *consoleView) certificates(nodes []gate.Node) []healthLine {
+	line := healthLine{Name: v.T("op.health.certificates"), State: verdict{"off", "ring", "–"}}
+	var first *gate.Certificates
+	var late, without []string
+	missing := 0
+	for i := range nodes {
+		c := nodes[i].Health.Certificates
+		if c == nil {
+			continue
+		}
+		if first == nil || c.Ends.Before(first.Ends) {
+			first = c
+		}
+		late, without, missing = append(late, c.Late...), append(without, c.Without...), max(missing, c.Missing)
+	}
+	if first != nil {
+		line.State = verdict{"allowed", "tick", v.T("op.certificates", "N", first.Held, "Time", v.minute(first.Ends), "Host", first.Host)}
+	}
+	for _, hosts := range []struct {
+		key   string
+		names []string
+		n     int
+	}{{"op.certificates.late", late, 0}, {"op.certificates.missing", without, missing}} {
+		if len(hosts.names) == 0 {
+			continue
+		}
+		line.State.Class, line.State.Icon = "dry", "warn"
+		slices.Sort(hosts.names)
+		line.More = append(line.More, v.T(hosts.key, "N", hosts.n, "Hosts", v.List(slices.Compact(hosts.names))))
+	}
+	return []healthLine{line}
+}
+
 // places are the files that tell places, with their ages.
 func (v *consoleView) places(s *screen) (out []healthLine) {
 	for _, f := range s.h.door.PlacesFiles() {
@@ -336,7 +374,8 @@ func (v *consoleView) deliveries(s *screen, p *probes) (out []healthLine) {
 		d := &p.deliveries[i]
 		line := healthLine{Name: v.T("op.health.deliveries"), State: verdict{"allowed", "tick", v.T("op.delivery", "Name", d.Name, "Count", grouped(d.Delivered), "Waiting", grouped(d.Waiting))}}
 		if d.LastError != "" {
-			line.State.Class, line.State.Icon, line.More = "dry", "warn", []string{d.LastError}
+			line.State.Class, line.State.Icon = "dry", "warn"
+			line.More = []string{v.T("op.delivery.failing", "Time", v.minute(d.Failing), "Error", export.Plain(d.LastError))}
 		}
 		if d.Dropped > 0 {
 			line.State.Class, line.State.Icon = "blocked", "warn"
@@ -349,11 +388,11 @@ func (v *consoleView) deliveries(s *screen, p *probes) (out []healthLine) {
 
 // pageLines are what the pages themselves have to say.
 func (v *consoleView) pageLines(nodes []gate.Node) []healthLine {
-	var violations, streams int64
+	var violations, streams, missing int64
 	last := ""
 	for i := range nodes {
 		h := &nodes[i].Health
-		violations, streams = violations+h.Violations, streams+h.Streams
+		violations, streams, missing = violations+h.Violations, streams+h.Streams, missing+h.MissingWords
 		if h.LastViolation != "" {
 			last = h.LastViolation
 		}
@@ -362,7 +401,6 @@ func (v *consoleView) pageLines(nodes []gate.Node) []healthLine {
 	if violations > 0 {
 		csp.State.Class, csp.State.Icon, csp.More = "dry", "warn", []string{last}
 	}
-	missing := missingWords.Load()
 	words := healthLine{Name: v.T("op.health.words"), State: verdict{"allowed", "tick", v.T("op.words", "N", missing)}}
 	if missing > 0 {
 		words.State.Class, words.State.Icon = "dry", "warn"

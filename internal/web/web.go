@@ -56,7 +56,10 @@ type Handler struct {
 
 // New returns the Handler of a site. It is cheap: pages, words and files are
 // read once for the whole program.
-func New(door *gate.Door) *Handler { return &Handler{door: door, reports: newReports()} }
+func New(door *gate.Door) *Handler {
+	door.SetMissingWords(missingWords.Load)
+	return &Handler{door: door, reports: newReports()}
+}
 
 // Visit is one request as the switchboard knows it.
 type Visit struct {
