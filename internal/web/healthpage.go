@@ -241,12 +241,9 @@ func caddyfile(lines ...string) string {
 
 // storeLine is which store there is and whether it answers.
 func (v *consoleView) storeLine(s *screen, p *probes) healthLine {
-	line := healthLine{Name: v.T("op.health.store"), State: verdict{"off", "ring", "–"}}
-	if p.knowStore {
+	line := healthLine{Name: v.T("op.health.store"), State: verdict{"blocked", "warn", v.T("op.store.down")}}
+	if p.knowStore && !s.h.door.StoreDown() {
 		line.State = verdict{"allowed", "tick", v.T("op.store", "Kind", p.info.Kind, "Version", p.info.Version, "Size", sizeText(p.info.Bytes))}
-	}
-	if s.h.door.StoreDown() {
-		line.State = verdict{"blocked", "warn", v.T("op.store.down")}
 	}
 	if t := s.h.door.LastTrouble(); t != nil {
 		line.More = []string{v.T("op.store.trouble", "Time", v.ago(s.visit.Decision.Now.Sub(t.At)), "Error", t.Task+": "+t.Error)}

@@ -64,7 +64,7 @@ func TestHealthPage(t *testing.T) {
 	}
 	s.store.Close()
 	page, _ = s.look("operator-reviewer", healthPath)
-	s.says(page, "Store–", "Nodes–", "Delivery–")
+	s.says(page, "StoreThe store does not answer", "Nodes–", "Delivery–")
 	s.get("operator-reviewer", "operator/health", &cut)
 	if cut.Nodes != nil || cut.Store.Kind != nil || cut.Deliver != nil {
 		t.Errorf("without a store the API says %+v", cut)
