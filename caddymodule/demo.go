@@ -20,6 +20,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
 
+	"github.com/sallyport-gate/sallyport/internal/gate"
 	"github.com/sallyport-gate/sallyport/internal/store"
 )
 
@@ -27,11 +28,11 @@ import (
 const demoReadyWithin = time.Minute
 
 func demoCommand() *cobra.Command {
-	cmd := leaf("demo", "Run the whole product with two sample tenants, until Ctrl-C", runDemo)
+	cmd := leaf("demo", "Run the whole product with sample tenants, until Ctrl-C", runDemo)
 	cmd.Long = `Runs the gate in front of a small built-in console, with two tenants: acme, which
 admits this computer, and globex, which admits 198.51.100.0/24 only, so that its
-block page is what you see first. It prints passwords and a list of things to
-try.
+block page is what you see first; and with the tenant operator, whose people run
+the gateway and see the others. It prints passwords and a list of things to try.
 
 It needs nothing, and leaves nothing behind: the store, certificates and
 everything else are in a temporary folder that goes away at the end. It
@@ -45,7 +46,7 @@ enrolled and is not required.`
 	cmd.Example = `  caddy sallyport demo
   caddy sallyport demo --listen 127.0.0.1:9443 --store /tmp/demo.db --no-history`
 	f := cmd.Flags()
-	f.String("listen", "127.0.0.1:8443", "address and port of both sites; port 0: a free one")
+	f.String("listen", "127.0.0.1:8443", "address and port of all sites; port 0: a free one")
 	f.String("store", "", "keep everything in this store: a path, sqlite:/path, or postgres://user@host/db")
 	f.String("secret-file", "", "file with the secret of --store (default for SQLite: its path with .secret added)")
 	f.Bool("no-history", false, "do not make up 30 days of history")
@@ -182,7 +183,7 @@ func (d *demo) config() string {
 	}
 	return strings.NewReplacer(
 		"DIR", quoteInside(d.dir), "STORE", quoteInside(d.at.dsn), "SECRET", secret, "BIND", bind, "CONSOLE", d.console,
-		"ACME", d.site("acme"), "GLOBEX", d.site("globex"),
+		"ACME", d.site("acme"), "GLOBEX", d.site("globex"), "OPERATOR", d.site(gate.OperatorTenant),
 	).Replace(`{
 	admin off
 	persist_config off
@@ -223,7 +224,7 @@ func (d *demo) config() string {
 	}
 }
 
-ACME, GLOBEX {
+ACME, GLOBEX, OPERATOR {
 	BIND
 	sallyport
 	reverse_proxy CONSOLE

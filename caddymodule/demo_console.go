@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/sallyport-gate/sallyport/auth"
+	"github.com/sallyport-gate/sallyport/internal/gate"
 )
 
 // demoConsole is a console behind the gate, as small as one can be: it shows
@@ -106,8 +107,8 @@ func (c *demoConsole) show(w http.ResponseWriter, r *http.Request) {
 // the keys of the site it belongs to, for the tenant that it serves.
 func (c *demoConsole) verify(r *http.Request) (*verifiedIdentity, error) {
 	tenant, _, _ := strings.Cut(r.Host, ".")
-	if !slices.Contains([]string{"acme", "globex"}, tenant) {
-		return nil, fmt.Errorf("this console serves acme and globex, not %q", r.Host)
+	if !slices.Contains([]string{"acme", "globex", gate.OperatorTenant}, tenant) {
+		return nil, fmt.Errorf("this console serves acme, globex and operator, not %q", r.Host)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 	defer cancel()

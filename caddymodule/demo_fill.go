@@ -35,6 +35,7 @@ var demoPeople = []demoPerson{
 	{tenant: "acme", login: "sam.reed", name: "Sam Reed", role: gate.RoleReviewer},
 	{tenant: "acme", login: "mo.diaz", name: "Mo Diaz", role: gate.RoleMember},
 	{tenant: "globex", login: "ada.berg", name: "Ada Berg", role: gate.RoleOwner},
+	{tenant: gate.OperatorTenant, login: "zhang.wei", name: "Zhang Wei", role: gate.RoleOwner},
 }
 
 // demoNetwork is an entry of the demo's lists, and how many days ago it was
@@ -51,6 +52,9 @@ var demoNetworks = []demoNetwork{
 	{"acme", 31, gate.Draft{Range: "::1", Label: "This computer, IPv6"}, 0},
 	{"acme", 31, gate.Draft{Range: "203.0.113.0/24", Label: "Head office", Owner: "it@acme.example"}, 0},
 	{"globex", 31, gate.Draft{Range: "198.51.100.0/24", Label: "Data centre", Owner: "ops@globex.example"}, 0},
+	{gate.OperatorTenant, 31, gate.Draft{Range: "127.0.0.1", Label: "This computer"}, 0},
+	{gate.OperatorTenant, 31, gate.Draft{Range: "::1", Label: "This computer, IPv6"}, 0},
+	{gate.OperatorTenant, 31, gate.Draft{Range: "203.0.113.0/24", Label: "Operations"}, 0},
 	{"acme", branchDays, gate.Draft{Range: "198.51.100.10-198.51.100.40", Label: "Branch office", Owner: "it@acme.example"}, 0},
 	{"acme", 12, gate.Draft{Range: "192.0.2.44", Label: "Auditor", Note: "Until the audit is over"}, 5},
 	{"acme", 6, gate.Draft{Range: "2001:db8:5::/48", Label: "VPN of the reviewers", Roles: []gate.Role{gate.RoleReviewer}}, 0},
@@ -131,7 +135,7 @@ func (f *filling) all(ctx context.Context, history bool) error {
 		return end.Add(-time.Duration(days) * 24 * time.Hour)
 	}
 	f.now = ago(demoDays + 1)
-	for _, t := range []gate.Tenant{{Slug: "acme", Name: "Acme"}, {Slug: "globex", Name: "Globex"}} {
+	for _, t := range []gate.Tenant{{Slug: "acme", Name: "Acme"}, {Slug: "globex", Name: "Globex"}, {Slug: gate.OperatorTenant, Name: "Hosting"}} {
 		t.Hosts, t.Mode = []string{t.Slug + ".localhost"}, gate.ModeEnforced
 		added, err := f.AddTenant(ctx, f.by, t)
 		if err != nil {

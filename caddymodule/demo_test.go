@@ -218,9 +218,25 @@ func TestDemo(t *testing.T) {
 	d.testConsole(acme)
 	d.testStreams(acme)
 	d.testHistory()
+	d.testOperator()
 	d.stop(os.Interrupt)
 	if log := d.errors.String(); !strings.Contains(log, "outside_networks") || strings.Contains(log, "ERROR") {
 		t.Errorf("the log has no refusal, or an error:\n%s", log)
+	}
+}
+
+// testOperator looks at the tenants, the health of everything and another
+// tenant's attempts as somebody who runs the gateway.
+func (d *demoRun) testOperator() {
+	d.Helper()
+	operator := d.site("operator")
+	d.signIn("operator", "zhang.wei")
+	for path, want := range map[string]string{
+		"tenants": "acme.localhost", "health": "SQLite", "tenants/acme/review?period=30d": "You are viewing Acme as operator",
+	} {
+		if status, page, _ := d.do("GET", operator+"/_sallyport/operator/"+path, "Accept: text/html", ""); status != 200 || !strings.Contains(page, want) {
+			d.Errorf("%s: got %d, want 200 and %q", path, status, want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/sallyport-gate/sallyport/internal/gate"
 	"github.com/sallyport-gate/sallyport/internal/store"
 )
 
@@ -15,8 +16,9 @@ func (d *demo) printTour(out io.Writer) {
 
   %s    admits this computer: sign in
   %s  admits 198.51.100.0/24 only: you are blocked
+  %s  is of those who run the gateway: they see the others
 
-`, d.site("acme"), d.site("globex"))
+`, d.site("acme"), d.site("globex"), d.site(gate.OperatorTenant))
 	d.printPeople(out)
 	d.printNotes(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -71,7 +73,7 @@ type step struct {
 }
 
 func (d *demo) tour() []step {
-	acme, globex := d.site("acme"), d.site("globex")
+	acme, globex, operator := d.site("acme"), d.site("globex"), d.site(gate.OperatorTenant)
 	curl := "curl -k "
 	if d.plain {
 		curl = "curl "
@@ -107,6 +109,11 @@ func (d *demo) tour() []step {
 		{"Open globex for this computer in an emergency, and read there that it was done.", []string{
 			d.command(`emergency globex --address 127.0.0.1 --for 15m --why "trying it"`),
 			globex + "/_sallyport/networks",
+		}},
+		{"Sign in as " + demoPeople[len(demoPeople)-1].login + ", who runs the gateway: all tenants, the health of everything, and a look at acme that its owners can see.", []string{
+			operator + "/_sallyport/operator/tenants",
+			operator + "/_sallyport/operator/health",
+			acme + "/_sallyport/audit",
 		}},
 		{"Let yourself in to globex for ten minutes.", []string{
 			d.command(`network add globex 127.0.0.1 --label "Me, trying" --expires 10m`),
