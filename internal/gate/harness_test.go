@@ -54,9 +54,14 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "gate.db"))
+}
+
+func newWorldOn(t testing.TB, dsn string) *world {
+	t.Helper()
 	w := &world{
 		TB: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)},
-		dsn: "sqlite:" + filepath.Join(t.TempDir(), "gate.db"), secret: make([]byte, 32),
+		dsn: dsn, secret: make([]byte, 32),
 	}
 	w.Gate = w.node("n1")
 	w.door = w.doorOf(w.Gate)

@@ -243,7 +243,7 @@ func TestRestoreRenews(t *testing.T) {
 }
 
 // dsnOf finds out where a store of a test is.
-func dsnOf(t *testing.T, s *Store) string {
+func dsnOf(t testing.TB, s *Store) string {
 	t.Helper()
 	var name string
 	if s.clock == "" {

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+
 	"github.com/sallyport-gate/sallyport/auth"
 	"github.com/sallyport-gate/sallyport/internal/backup"
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -78,7 +81,7 @@ func Restore(ctx context.Context, dsn, file string, opts RestoreOptions) (*Resto
 		return &r.done, nil
 	}
 	if err := r.restore(ctx, filepath.Base(file)); err != nil {
-		return nil, fmt.Errorf("restoring into the store %s: %w", Redact(dsn), err)
+		return nil, fmt.Errorf("restoring into the store %s: %w", Redact(dsn), damagedTarget(err))
 	}
 	return &r.done, nil
 }
@@ -169,6 +172,17 @@ func (r *restorer) restore(ctx context.Context, name string) error {
 	}
 	counted := func(to backup.Sink) error { return from(counting(to, r.progress(most))) }
 	return s.write(ctx, func(tx querier) error { return r.replace(ctx, s, tx, newest, counted, name) })
+}
+
+// damagedTarget says what to do about a SQLite file that cannot even be emptied.
+// Nothing is lost by it: the epoch is one that never was, whatever was in there.
+func damagedTarget(err error) error {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		if code := sqliteCode(e); code == sqlitelib.SQLITE_CORRUPT || code == sqlitelib.SQLITE_NOTADB {
+			return fmt.Errorf("what is there is damaged, or no store (%w): move it away with its -wal and -shm files, and restore again", e)
+		}
+	}
+	return err
 }
 
 // scratch is where there is room for as much as the store will need.
