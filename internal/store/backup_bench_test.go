@@ -61,4 +61,3 @@ func reportPeak(b *testing.B) {
 		b.ReportMetric(kib/1e3, "MB-memory")
 	}
 }
-
