@@ -165,6 +165,7 @@ type Store interface {
 	DeliveryStore
 	OperatorStore
 	AlertStore
+	SubjectStore
 	Close() error
 }
 

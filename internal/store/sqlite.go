@@ -52,8 +52,9 @@ func openSQLite(ctx context.Context, path string, how mode) (*engine, error) {
 		return nil, fmt.Errorf("%w: name a file that this user may write", err)
 	}
 	// One connection writes, and transactions begin as writers, so that none
-	// reads first and then fails to become one.
-	e, err := newSQLite(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}}, url.Values{"mode": {"rw"}, "_query_only": {"1"}})
+	// reads first and then fails to become one. What is deleted is overwritten:
+	// retention and erasures mean what they say.
+	e, err := newSQLite(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": {"secure_delete(1)"}}, url.Values{"mode": {"rw"}, "_query_only": {"1"}})
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +124,7 @@ func newSQLite(path string, writer, reader url.Values) (*engine, error) {
 		hasTable: sqliteHasTable,
 		describe: `SELECT 'SQLite', sqlite_version(), c.page_count * s.page_size FROM pragma_page_count() c, pragma_page_size() s`,
 		now:      time.Now,
+		scrub:    scrubSQLite,
 		rows:     1, // to parse many parameters takes longer than to run a statement often
 		great:    `PRAGMA cache_size = -65536`,
 		clear:    clearSQLite,
@@ -183,6 +185,37 @@ func (e *engine) prepareSQLite(ctx context.Context) error {
 			return fmt.Errorf("its file system cannot keep a write-ahead log (journal mode is %s): use a local disk", mode)
 		}
 		return nil
+	}
+}
+
+// scrubbedAtOnce is the size of a file that is rewritten in about a second.
+const scrubbedAtOnce = 128 << 20
+
+// scrubSQLite rewrites the file, in whose pages copies of rows may be left that
+// moved before they were erased, and empties the write-ahead log. It returns
+// false where the file is too large for others to wait, unless whole says so.
+func scrubSQLite(ctx context.Context, db *sql.DB, whole bool) (scrubbed bool, err error) {
+	var size int64
+	if err := db.QueryRowContext(ctx, `SELECT c.page_count * s.page_size FROM pragma_page_count() c, pragma_page_size() s`).Scan(&size); err != nil {
+		return false, err
+	}
+	if whole || size <= scrubbedAtOnce {
+		if _, err := db.ExecContext(ctx, `VACUUM`); err != nil {
+			return false, fmt.Errorf("rewriting the file: %w", err)
+		}
+		scrubbed = true
+	}
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		var busy, pages, moved int64
+		err := db.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
+		switch {
+		case err != nil && !sqliteBusy(err):
+			return false, fmt.Errorf("emptying the write-ahead log: %w", err)
+		case err == nil && busy == 0:
+			return scrubbed, nil
+		case time.Since(began) > retryFor: // somebody reads for long: it is emptied when they have ended
+			return false, nil
+		}
 	}
 }
 

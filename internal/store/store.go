@@ -71,6 +71,8 @@ type engine struct {
 	clock string
 	// describe is a statement that answers kind, version and size in bytes.
 	describe string
+	// scrub has what was deleted leave the files; nil: the server's own care.
+	scrub func(ctx context.Context, db *sql.DB, whole bool) (bool, error)
 	// rows is how many rows one statement has at most, see querier.
 	rows int
 	// great prepares a transaction that reads or writes everything.
@@ -263,6 +265,16 @@ func (e *engine) close() error {
 	// The writer is last, so that SQLite can fold the write-ahead log into the
 	// file.
 	return errors.Join(e.reader.Close(), e.writer.Close())
+}
+
+// Scrub has what was erased leave the files of SQLite: false where a large one
+// has to be rewritten for that, for which everybody waits, and whole does not say
+// so. PostgreSQL does it by itself, with VACUUM.
+func (s *Store) Scrub(ctx context.Context, whole bool) (bool, error) {
+	if s.scrub == nil {
+		return true, nil
+	}
+	return s.scrub(ctx, s.writer, whole)
 }
 
 // MAC is the store's keyed hash, for what must be compared but not read.
