@@ -43,7 +43,7 @@ With --json the output is JSON, with the names of the API.`,
   caddy sallyport tenant set acme --mode enforced
   caddy sallyport check acme 203.0.113.7`
 			group(cmd, demoCommand(), statusCommand(), tenantCommands(), adminCommands(), networkCommands(), checkCommand(),
-				attemptsCommand(), sessionCommands(), tokenCommands(), emergencyCommand(), migrateCommand(), backupCommand(), restoreCommand(), auditCommands())
+				attemptsCommand(), sessionCommands(), tokenCommands(), emergencyCommand(), migrateCommand(), backupCommand(), restoreCommand(), auditCommands(), subjectCommands())
 			cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return report(cmd, usage("%w", err)) })
 		},
 	})

@@ -26,6 +26,10 @@ type versionView struct {
 	Changed  int       `json:"changed"`
 }
 
+func viewVersion(v *gate.ListVersion) versionView {
+	return versionView{v.Version, v.Mode, stampOrNull(v.At), v.By, v.Reason, orEmpty(v.Accepted), v.Undoes, v.Restores, v.Added, v.Removed, v.Changed}
+}
+
 func listVersions(c *call) error {
 	limit, err := c.limit()
 	if err != nil {
@@ -42,7 +46,7 @@ func listVersions(c *call) error {
 		}
 		views := make([]versionView, len(versions))
 		for i, v := range versions {
-			views[i] = versionView{v.Version, v.Mode, stampOrNull(v.At), v.By, v.Reason, orEmpty(v.Accepted), v.Undoes, v.Restores, v.Added, v.Removed, v.Changed}
+			views[i] = viewVersion(&v)
 		}
 		return c.print(items[versionView]{views}, func(w io.Writer) {
 			row(w, "VERSION", "TIME", "BY", "MODE", "ADDED", "REMOVED", "CHANGED", "REASON")

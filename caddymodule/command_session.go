@@ -62,14 +62,17 @@ func listSessions(c *call) error {
 	})
 }
 
+func (c *call) viewSession(s *gate.Session) sessionView {
+	return sessionView{
+		ID: s.ID, Tenant: c.slug(s.Tenant), Login: s.Login, AdminID: s.Admin, Started: stampOrNull(s.Started), LastSeen: stampOrNull(s.LastSeen),
+		Expires: stampOrNull(s.Expires), Address: present(addrText(s.Address)), LastAddress: present(addrText(s.LastAddress)), UserAgent: s.UserAgent,
+	}
+}
+
 func (c *call) printSessions(sessions []gate.Session) error {
 	views := make([]sessionView, len(sessions))
 	for i := range sessions {
-		s := &sessions[i]
-		views[i] = sessionView{
-			ID: s.ID, Tenant: c.slug(s.Tenant), Login: s.Login, AdminID: s.Admin, Started: stampOrNull(s.Started), LastSeen: stampOrNull(s.LastSeen),
-			Expires: stampOrNull(s.Expires), Address: present(addrText(s.Address)), LastAddress: present(addrText(s.LastAddress)), UserAgent: s.UserAgent,
-		}
+		views[i] = c.viewSession(&sessions[i])
 	}
 	return c.print(items[sessionView]{views}, func(w io.Writer) {
 		row(w, "TENANT", "LOGIN", "STARTED", "LAST SEEN", "EXPIRES", "FROM", "BROWSER", "ID")

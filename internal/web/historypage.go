@@ -112,6 +112,8 @@ func (v *consoleView) by(name string) string {
 		return v.T("hist.by_system")
 	case gate.ActorCommand:
 		return v.T("hist.by_command")
+	case gate.ErasedText:
+		return v.T("audit.erased")
 	}
 	return name
 }
