@@ -19,7 +19,7 @@ func subjectCommands() *cobra.Command {
 or to FILE, which must not exist and which only this user may read. WHO is the
 login or id of somebody who is or was an admin of the tenant, or else a login that
 was typed and is nobody's. Passwords and other secrets are not in it. That it was
-exported is in the change log.
+exported is in the change log. TENANT may be one that was removed.
 
 Other people are in it as well, in changes and reasons: look at it before it is
 handed out.`
@@ -67,8 +67,8 @@ func eraseSubject(c *call) error {
 	ctx, stop := signal.NotifyContext(c.ctx(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return c.with(func() error {
-		t, err := c.tenant(c.arg(0))
-		if err != nil {
+		t, err := c.TenantEver(ctx, c.by, c.arg(0))
+		if err := missing(err, "tenant", c.arg(0), "tenant list"); err != nil {
 			return err
 		}
 		done, err := c.EraseSubject(ctx, c.by, t, c.arg(1), c.on("dry-run"))

@@ -81,8 +81,8 @@ func exportSubject(c *call) error {
 	ctx, stop := signal.NotifyContext(c.ctx(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return c.with(func() (err error) {
-		t, err := c.tenant(c.arg(0))
-		if err != nil {
+		t, err := c.TenantEver(ctx, c.by, c.arg(0))
+		if err := missing(err, "tenant", c.arg(0), "tenant list"); err != nil {
 			return err
 		}
 		out := c.cmd.OutOrStdout()

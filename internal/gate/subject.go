@@ -126,6 +126,37 @@ func (s *Subject) Concerns(c *Change) bool {
 	return slices.ContainsFunc(texts, func(t changeText) bool { return t.text != "" && picks(t.path, t.text) })
 }
 
+// TenantEver finds a tenant by its short name, or by the short name or id under
+// which it was removed: what is recorded of its people outlives it. Of several
+// that had the name it is the last. It is for commands.
+func (g *Gate) TenantEver(ctx context.Context, by Actor, name string) (*Tenant, error) {
+	if by.Kind != ActorCommand {
+		return nil, ErrNotFound
+	}
+	if t, err := g.Tenant(ctx, name); err == nil {
+		return t, nil
+	}
+	f := ChangeFilter{Kind: ChangeTenant, Limit: changesPage}
+	for {
+		page, err := g.store.Changes(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page {
+			c := &page[i]
+			var d struct{ Before tenantDetail }
+			_ = json.Unmarshal(c.Detail, &d) // one that cannot be read has no name
+			if c.Action == "tenant.remove" && (c.Tenant == name || d.Before.Slug == name) {
+				return &Tenant{ID: c.Tenant, Slug: d.Before.Slug, Name: d.Before.Name}, nil
+			}
+		}
+		if len(page) < changesPage {
+			return nil, ErrNotFound
+		}
+		f.Before = page[len(page)-1].Pos
+	}
+}
+
 // past is what the change log says of who was an admin.
 type past struct{ logins, names []string }
 

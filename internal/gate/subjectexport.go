@@ -122,6 +122,9 @@ func (d *SubjectData) Entries(ctx context.Context) ([]NetworkSpan, error) {
 // Tokens returns the tokens that the person made and that still count.
 func (d *SubjectData) Tokens(ctx context.Context) ([]APIToken, error) {
 	p, err := d.gate.store.LoadTenant(ctx, d.Tenant)
+	if errors.Is(err, ErrNotFound) { // the tenant was removed
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

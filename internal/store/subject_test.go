@@ -22,7 +22,10 @@ const (
 	wuAgent = "WuBrowser/9"
 )
 
-var wuAddress = netip.MustParseAddr("2001:db8:77:1:2:3:4:5")
+var (
+	wuAddress      = netip.MustParseAddr("2001:db8:77:1:2:3:4:5")
+	wuAddressBytes = string(wuAddress.AsSlice())
+)
 
 // subjects is a store with people in every place where they can be.
 type subjects struct {
@@ -150,12 +153,12 @@ func (w *subjects) alerts(t *testing.T) {
 
 // remove takes the admin away, as has to come first.
 func (w *subjects) remove(t *testing.T) {
-	must(t, w.Store.RemoveAdmin(t.Context(), byCommand("admin.remove", map[string]any{"before": identity(wuLogin, wuName)}), "WU"))
+	must(t, w.RemoveAdmin(t.Context(), byCommand("admin.remove", map[string]any{"before": identity(wuLogin, wuName)}), "WU"))
 }
 
 func (w *subjects) verified(t *testing.T) gate.Chain {
 	t.Helper()
-	chain, err := w.Store.VerifyChanges(t.Context())
+	chain, err := w.VerifyChanges(t.Context())
 	must(t, err)
 	return chain
 }
@@ -167,36 +170,44 @@ func (w *subjects) found(t *testing.T) (out []string) {
 		map[bool]string{true: `SELECT name FROM sqlite_master WHERE type = 'table'`, false: `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'`}[w.scrub != nil])
 	must(t, err)
 	for _, table := range tables {
-		rows, err := w.reader.QueryContext(t.Context(), `SELECT * FROM `+table)
-		must(t, err)
-		columns, err := rows.Columns()
-		must(t, err)
-		for rows.Next() {
-			cells, to := make([]any, len(columns)), make([]any, len(columns))
-			for i := range cells {
-				to[i] = &cells[i]
-			}
-			must(t, rows.Scan(to...))
-			for i, cell := range cells {
-				if b, ok := cell.([]byte); ok && !bytes.Equal(b, wuAddress.AsSlice()) {
-					cell = string(b)
-				}
-				if traces([]byte(fmt.Sprint(cell))) != "" || fmt.Sprint(cell) == fmt.Sprint(wuAddress.AsSlice()) {
-					out = append(out, table+"."+columns[i])
-				}
-			}
-		}
-		must(t, rows.Err())
+		out = append(out, w.foundIn(t, table)...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
+func (w *subjects) foundIn(t *testing.T, table string) (out []string) {
+	t.Helper()
+	rows, err := w.reader.QueryContext(t.Context(), `SELECT * FROM `+table)
+	must(t, err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	must(t, err)
+	for rows.Next() {
+		cells, to := make([]any, len(columns)), make([]any, len(columns))
+		for i := range cells {
+			to[i] = &cells[i]
+		}
+		must(t, rows.Scan(to...))
+		for i, cell := range cells {
+			data, ok := cell.([]byte)
+			if !ok {
+				data = fmt.Append(nil, cell)
+			}
+			if traces(data) != "" {
+				out = append(out, table+"."+columns[i])
+			}
+		}
+	}
+	must(t, rows.Err())
+	return out
+}
+
 // traces is what of the person is in some bytes; empty: nothing.
 func traces(data []byte) string {
 	folded := bytes.ToLower(data)
-	for _, text := range []string{wuLogin, wuName, wuAgent, wuAddress.String(), string(wuAddress.AsSlice())} {
-		if bytes.Contains(folded, bytes.ToLower([]byte(text))) {
+	for _, text := range []string{wuLogin, wuName, wuAgent, wuAddress.String(), wuAddressBytes} {
+		if bytes.Contains(folded, bytes.ToLower([]byte(text))) || bytes.Contains(data, []byte(text)) {
 			return text
 		}
 	}
@@ -214,7 +225,7 @@ func TestEraseSubject(t *testing.T) {
 		if len(w.found(t)) < 12 {
 			t.Fatalf("the person is only in %q", w.found(t))
 		}
-		before := w.verified(t)
+		before, old := w.verified(t), w.downloaded(t)
 		dry, err := w.gate.EraseSubject(t.Context(), command, w.acme, wuLogin, true)
 		must(t, err)
 		equal(t, "nothing changed", w.verified(t), before)
@@ -231,6 +242,14 @@ func TestEraseSubject(t *testing.T) {
 		equal(t, "texts", w.verified(t).Erased, done.Erased.Texts)
 		w.recorded(t, done.Erased)
 		w.left(t)
+		for _, c := range []struct {
+			file   string
+			erased int64
+		}{{old, 0}, {w.downloaded(t), done.Erased.Texts - 2}} { // two are in another tenant's
+			got, err := gate.VerifyChangeFile(strings.NewReader(c.file))
+			must(t, err)
+			equal(t, "texts erased in a file", got.Erased, c.erased)
+		}
 
 		if _, err := w.gate.EraseSubject(t.Context(), command, w.acme, wuLogin, false); !errors.Is(err, gate.ErrNotFound) {
 			t.Errorf("again by login: got %v, want %v", err, gate.ErrNotFound)
@@ -244,11 +263,18 @@ func TestEraseSubject(t *testing.T) {
 	})
 }
 
+// downloaded is the change log of the tenant as a file.
+func (w *subjects) downloaded(t *testing.T) string {
+	t.Helper()
+	var file bytes.Buffer
+	must(t, w.gate.WriteChanges(t.Context(), gate.Actor{Kind: gate.ActorCommand}, "ACME", &file))
+	return file.String()
+}
+
 // recorded checks what the change log says of the erasure.
 func (w *subjects) recorded(t *testing.T, sum gate.SubjectErasure) {
 	t.Helper()
-	all, err := w.Store.Changes(t.Context(), gate.ChangeFilter{Kind: gate.ChangeSubject})
-	must(t, err)
+	all := w.changes(t, gate.ChangeFilter{Kind: gate.ChangeSubject})
 	var texts int64
 	for i := range all {
 		texts += gate.TextsErasedBy(&all[i])
@@ -264,7 +290,7 @@ func (w *subjects) recorded(t *testing.T, sum gate.SubjectErasure) {
 // left checks that what is others' stays.
 func (w *subjects) left(t *testing.T) {
 	t.Helper()
-	list, err := w.Store.Attempts(t.Context(), gate.AttemptFilter{Tenant: "ACME"})
+	list, err := w.Attempts(t.Context(), gate.AttemptFilter{Tenant: "ACME"})
 	must(t, err)
 	for _, a := range list {
 		got := fmt.Sprint(a.Admin, " ", a.Address, " ", a.Path)
@@ -276,8 +302,7 @@ func (w *subjects) left(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", a.Reference, got, want)
 		}
 	}
-	changes, err := w.Store.Changes(t.Context(), gate.ChangeFilter{Tenant: "ACME"})
-	must(t, err)
+	changes := w.changes(t, gate.ChangeFilter{Tenant: "ACME"})
 	for i := range changes {
 		if c := &changes[i]; c.Action == "attempts.read" && c.ActorID == "ADMIN" && len(c.Erased()) > 0 || strings.Contains(string(c.Detail), `"role":""`) {
 			t.Errorf("too much was erased: %+v", c)
@@ -289,6 +314,59 @@ func (w *subjects) left(t *testing.T) {
 	v, err := w.List(t.Context(), "ACME", 2)
 	must(t, err)
 	equal(t, "an old version", fmt.Sprint(v.By, ", ", v.Reason, ", ", v.Networks[0].CreatedBy, ", ", v.Networks[0].Note), "[erased], [erased] works at home, [erased], ask [erased] first")
+}
+
+// Somebody who runs the gateway is named in the tenants of others, where another
+// may have the same login.
+func TestEraseOperator(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		w := newSubjects(t, s)
+		operator := addTenant(t, s, "OPERATOR")
+		a := gate.Admin{ID: "ZW", Tenant: "OPERATOR", Login: wuLogin, Role: gate.RoleOwner, Epoch: 1, Revision: 1, Password: "x", Created: epoch}
+		must(t, s.AddAdmin(t.Context(), byCommand("admin.add", map[string]any{"after": identity(wuLogin, "")}), a))
+		visitor := gate.Record{Actor: gate.Actor{Kind: gate.ActorAdmin, Admin: "ZW", Login: wuLogin + "@operator", Visiting: true}, Action: "operator.visit", At: epoch}
+		must(t, s.NoteAccess(t.Context(), visitor, "OTHER", "x"))
+		must(t, s.NoteAccess(t.Context(), byCommand("note", map[string]any{"reason": "Wu.Min@operator asked, not wu.min"}), "OTHER", "x"))
+		must(t, s.RemoveAdmin(t.Context(), byCommand("admin.remove", map[string]any{"before": identity(wuLogin, "")}), "ZW"))
+		done, err := w.gate.EraseSubject(t.Context(), gate.Actor{Kind: gate.ActorCommand}, &operator, wuLogin, false)
+		must(t, err)
+		equal(t, "erased", done.Erased, gate.SubjectErasure{Changes: 4, Texts: 4})
+		equal(t, "texts", w.verified(t).Erased, int64(4))
+		equal(t, "records", len(w.changes(t, gate.ChangeFilter{Tenant: "OTHER", Kind: gate.ChangeSubject})), 1)
+		for _, c := range w.changes(t, gate.ChangeFilter{Tenant: "ACME"}) {
+			if len(c.Erased()) > 0 {
+				t.Errorf("what another did with the same login was erased: %+v", c)
+			}
+		}
+	})
+}
+
+func (w *subjects) changes(t *testing.T, f gate.ChangeFilter) []gate.Change {
+	t.Helper()
+	all, err := w.Changes(t.Context(), f)
+	must(t, err)
+	return all
+}
+
+// A login that was typed and is nobody's is no word that others may not use.
+func TestEraseTypedLogin(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		w := newSubjects(t, s)
+		typed := attempt("SP-T", "ACME", epoch)
+		typed.LoginHash = fmt.Sprintf("%x", w.MAC("login", "hotel"))
+		putAll(t, s, typed)
+		r := ask("R9", "b9", epoch)
+		r.Login, r.Admin = "Hotel", ""
+		_, err := s.AddAsk(t.Context(), byCommand("request.add", map[string]any{"address": r.Address, "login": ""}), r, 9)
+		must(t, err)
+		done, err := w.gate.EraseSubject(t.Context(), gate.Actor{Kind: gate.ActorCommand}, w.acme, "hotel", false)
+		must(t, err)
+		equal(t, "erased", done.Erased, gate.SubjectErasure{Changes: 1, Texts: 1, Attempts: 1, Requests: 1})
+		equal(t, "texts", w.verified(t).Erased, int64(1))
+		if _, err := s.Ask(t.Context(), "R9"); !errors.Is(err, gate.ErrNotFound) {
+			t.Errorf("the request: got %v", err)
+		}
+	})
 }
 
 // An erasure that is interrupted anywhere is completed by the next.
@@ -350,7 +428,7 @@ func TestErasedLeavesTheFile(t *testing.T) {
 	_, err := w.gate.EraseSubject(t.Context(), gate.Actor{Kind: gate.ActorCommand}, w.acme, wuLogin, false)
 	must(t, err)
 	raw(t, w.Store, `DELETE FROM change_log WHERE action LIKE 'emergency%'`) // whom the other one was for nobody knows
-	scrubbed, err := w.Store.Scrub(t.Context(), false)
+	scrubbed, err := w.Scrub(t.Context(), false)
 	must(t, err)
 	equal(t, "scrubbed", scrubbed, true)
 	path, _ := sqlitePath(dsn)
