@@ -64,16 +64,21 @@ func Restore(ctx context.Context, dsn, file string, opts RestoreOptions) (*Resto
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	r := &restorer{dsn: dsn, opts: opts}
-	var err error
-	if r.sealer, err = newSealer(dsn, opts.Secret); err != nil {
-		return nil, fmt.Errorf("restoring into the store %s: %w", Redact(dsn), err)
-	}
 	in, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
+	r := &restorer{dsn: dsn, opts: opts}
+	if err := CheckDSN(dsn); err != nil {
+		return nil, err
+	}
+	if len(opts.Secret) == 0 {
+		return nil, fmt.Errorf("the secret that the backup was made with is missing: %s", r.whereSecret())
+	}
+	if r.sealer, err = auth.NewSealer(opts.Secret); err != nil {
+		return nil, err
+	}
 	if err := r.check(ctx, in); err != nil {
 		return nil, fmt.Errorf("the backup %s cannot be restored: %w", file, err)
 	}
