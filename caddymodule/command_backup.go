@@ -75,7 +75,7 @@ func backUp(c *call) error {
 	}
 	save := func(w io.Writer) (*store.Saved, error) {
 		saved, err := store.Backup(ctx, p.dsn, o, w)
-		if ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
 			return nil, errors.New("interrupted: there is no backup")
 		}
 		return saved, err

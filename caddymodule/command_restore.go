@@ -71,10 +71,10 @@ func restoreStore(c *call) error {
 		o.Progress = progress.showOf
 	}
 	done, err := store.Restore(ctx, p.dsn, file, o)
-	if ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return errors.New("interrupted: the store is as it was")
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	saved := viewSaved(file, &done.Header, done.Sum, done.Counts)

@@ -296,6 +296,17 @@ func TestRestoreRefuses(t *testing.T) {
 			t.Errorf("in use: got %v", err)
 		}
 		raw(t, s, `UPDATE nodes SET seen = $1`, micro(epoch))
+		if s.clock != "" {
+			holder, err := s.writer.BeginTx(t.Context(), nil)
+			must(t, err)
+			_, err = holder.ExecContext(t.Context(), `LOCK TABLE attempts IN SHARE MODE`)
+			must(t, err)
+			_, err = Restore(t.Context(), dsn+"?lock_timeout=100", file, restoring(RestoreOptions{Replace: true}))
+			if err == nil || !strings.Contains(err.Error(), "another program holds it") {
+				t.Errorf("while somebody holds a table: got %v", err)
+			}
+			must(t, holder.Rollback())
+		}
 		if after := everything(t, s); !maps.EqualFunc(after, before, slices.Equal) {
 			t.Error("a refused restore has changed the store")
 		}

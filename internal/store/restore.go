@@ -86,7 +86,7 @@ func Restore(ctx context.Context, dsn, file string, opts RestoreOptions) (*Resto
 		return &r.done, nil
 	}
 	if err := r.restore(ctx, filepath.Base(file)); err != nil {
-		return nil, fmt.Errorf("restoring into the store %s: %w", Redact(dsn), damagedTarget(err))
+		return nil, fmt.Errorf("restoring into the store %s: %w", Redact(dsn), explainRestore(err))
 	}
 	return &r.done, nil
 }
@@ -179,13 +179,16 @@ func (r *restorer) restore(ctx context.Context, name string) error {
 	return s.write(ctx, func(tx querier) error { return r.replace(ctx, s, tx, newest, counted, name) })
 }
 
-// damagedTarget says what to do about a SQLite file that cannot even be emptied.
-// Nothing is lost by it: the epoch is one that never was, whatever was in there.
-func damagedTarget(err error) error {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		if code := sqliteCode(e); code == sqlitelib.SQLITE_CORRUPT || code == sqlitelib.SQLITE_NOTADB {
-			return fmt.Errorf("what is there is damaged, or no store (%w): move it away with its -wal and -shm files, and restore again", e)
-		}
+// explainRestore says what to do about a store that cannot be written. Nothing
+// is lost by moving a damaged one away: the epoch is one that never was, whatever
+// was in there.
+func explainRestore(err error) error {
+	switch code := sqliteCode(err); {
+	case code == sqlitelib.SQLITE_CORRUPT || code == sqlitelib.SQLITE_NOTADB:
+		e, _ := errors.AsType[*sqlite.Error](err)
+		return fmt.Errorf("what is there is damaged, or no store (%w): move it away with its -wal and -shm files, and restore again", e)
+	case sqliteBusy(err) || postgresCode(err) == "55P03": // lock_not_available
+		return fmt.Errorf("%w: another program holds it, stop that one", err)
 	}
 	return err
 }
