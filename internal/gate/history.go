@@ -15,7 +15,15 @@ type HistoryStore interface {
 	// AttemptTraces gives the records whose first time is in a span, in the order
 	// of that time.
 	AttemptTraces(ctx context.Context, tenant string, since, until time.Time, add func(Trace)) error
+	// AttemptsOf returns the records of a tenant with some keys, newest first.
+	AttemptsOf(ctx context.Context, tenant string, keys []AttemptKey) ([]Attempt, error)
 	PackStore
+}
+
+// AttemptKey names a record: two may have one reference.
+type AttemptKey struct {
+	Reference string
+	First     time.Time
 }
 
 // HourOf is the hour that a moment lies in, counted from 1970.
@@ -28,10 +36,19 @@ const (
 	maxTraces    = 2 << 20          // of all tenants together, some 50 bytes each
 	historyIdle  = 15 * time.Minute // a tenant nobody reviews is forgotten
 	historyPiece = 24               // hours that are read at a time
-	historyWorth = 10               // an hour that grows is read again after this many times what it took
+)
 
-	historyQuick   = 1500 * time.Millisecond // who looks at a page waits no longer
-	historyPatient = 10 * time.Second        // and who asks for data no longer than this
+// patience is how long somebody waits for what is not in memory yet, and how many
+// times as old as it took to read an hour may be that grows.
+type patience struct {
+	wait  time.Duration
+	worth int
+}
+
+var (
+	quick   = patience{1500 * time.Millisecond, 10} // looks at a page: during a flood, that does not add to it
+	exact   = patience{1500 * time.Millisecond, 0}
+	patient = patience{10 * time.Second, 0} // asks for data
 )
 
 // history keeps the traces of what is being reviewed in memory, hour by hour, so
@@ -80,23 +97,18 @@ func (h *history) end() {
 // while somebody waits. Reading goes on, the newest hours first, and who asks
 // again gets what there is by then.
 //
-// An hour that grows is read again after ten times what that took before, so
-// that whoever looks at a page during a flood does not add to it; who is patient
-// gets what there is now.
-func (g *Gate) recall(ctx context.Context, tenant string, since, until time.Time, patient bool) (*view, error) {
+// An hour that grows is read again after as many times what that took before as
+// the patience says.
+func (g *Gate) recall(ctx context.Context, tenant string, since, until time.Time, p patience) (*view, error) {
 	first, end := HourOf(since), HourOf(until)+1
 	marks, err := g.store.AttemptHours(ctx, tenant, first, end)
 	if err != nil {
 		return nil, err
 	}
 	t := g.history.of(tenant, time.Now())
-	wait, worth := historyQuick, historyWorth
-	if patient {
-		wait, worth = historyPatient, 0
-	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(p.wait)
 	defer timer.Stop()
-	if t.want(first, end, marks, worth) {
+	if t.want(first, end, marks, p.worth) {
 		g.history.start(func() { t.read(g) })
 	}
 	for {

@@ -18,6 +18,9 @@ func (g *Gate) Attempts(ctx context.Context, by Actor, f AttemptFilter) ([]Attem
 	if f.byPlace() {
 		return g.attemptsByPlace(ctx, f)
 	}
+	if f.Tenant != "" && len(f.Where) > 0 && f.Limit > 0 {
+		return g.findAttempts(ctx, f)
+	}
 	return g.store.Attempts(ctx, f)
 }
 

@@ -80,7 +80,11 @@ func (g *Gate) Summarize(ctx context.Context, by Actor, q Question) (*Summary, e
 	if !q.Since.Before(q.Until) {
 		return &Summary{Reach: Reach{Since: q.Since, Complete: true}, Until: q.Until, Bucket: bucketLengths[0]}, nil
 	}
-	v, err := g.recall(ctx, q.Tenant, q.Since.Add(-LongestRecord), q.Until, q.Patient)
+	p := quick
+	if q.Patient {
+		p = patient
+	}
+	v, err := g.recall(ctx, q.Tenant, q.Since.Add(-LongestRecord), q.Until, p)
 	if err != nil {
 		return nil, err
 	}

@@ -148,7 +148,7 @@ func TestEvidence(t *testing.T) {
 func TestReadingIsCovered(t *testing.T) {
 	s := openNew(t, newDSN["sqlite"](t))
 	span := gate.EvidenceSpan{Tenant: "ACME", Since: epoch, Until: epoch.Add(time.Hour)}
-	covered := func(index, query string, args ...any) {
+	planOf := func(query string, args ...any) []string {
 		t.Helper()
 		plan, err := collect(t.Context(), s.read(), func(row scanner) (detail string, err error) {
 			var skip int
@@ -156,6 +156,11 @@ func TestReadingIsCovered(t *testing.T) {
 			return detail, err
 		}, `EXPLAIN QUERY PLAN `+query, args...)
 		must(t, err)
+		return plan
+	}
+	covered := func(index, query string, args ...any) {
+		t.Helper()
+		plan := planOf(query, args...)
 		if want := "SEARCH attempts USING COVERING INDEX " + index + " (tenant=? AND first_time>? AND first_time<?)"; !slices.Equal(plan, []string{want}) {
 			t.Errorf("got %q, want %q", plan, want)
 		}
@@ -166,4 +171,10 @@ func TestReadingIsCovered(t *testing.T) {
 	query, args = evidenceQuery(span)
 	covered("attempts_sign_ins", query, args...)
 	covered("attempts_tenant", tracesQuery, "ACME", micro(span.Since), micro(span.Until))
+	keys := make([]gate.AttemptKey, 200)
+	query, args = attemptsOfQuery("ACME", keys)
+	const byKey = "SEARCH a USING INDEX sqlite_autoindex_attempts_1 (reference=? AND first_time=?)"
+	if plan := planOf(query, args...); !slices.Contains(plan, byKey) {
+		t.Errorf("got %q, want %q among it", plan, byKey)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-gate/sallyport/internal/gate"
@@ -84,6 +85,31 @@ func (s *Store) AttemptTraces(ctx context.Context, tenant string, since, until t
 		add(t)
 	}
 	return rows.Err()
+}
+
+// AttemptsOf returns the records of a tenant with some keys, newest first. They
+// are sorted here: told to, SQLite would rather read all records in their order.
+func (s *Store) AttemptsOf(ctx context.Context, tenant string, keys []gate.AttemptKey) ([]gate.Attempt, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	query, args := attemptsOfQuery(tenant, keys)
+	found, err := collect(ctx, s.read(), scanAttempt, query, args...)
+	slices.SortFunc(found, func(a, b gate.Attempt) int {
+		return cmp.Or(b.FirstTime.Compare(a.FirstTime), cmp.Compare(b.Reference, a.Reference))
+	})
+	return found, err
+}
+
+func attemptsOfQuery(tenant string, keys []gate.AttemptKey) (query string, args []any) {
+	var w where
+	values := make([]string, len(keys))
+	for i, k := range keys {
+		values[i] = `(` + w.arg(k.Reference) + `, CAST(` + w.arg(micro(k.First)) + ` AS BIGINT))`
+	}
+	w.and(`(a.reference, a.first_time) IN (VALUES ` + strings.Join(values, `, `) + `)`)
+	w.and(`a.tenant || '' = ` + w.arg(tenant)) // not by an index of the tenant, which has a million of them
+	return `SELECT ` + attemptColumns + attemptTables + w.String(), w.args
 }
 
 // HourPacks gives those hours of a tenant, from one to before another, that are
