@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,7 +13,8 @@ import (
 )
 
 // AllowChoice is a range that would let in the address of an attempt, and what
-// else it would have let in during the last 30 days.
+// else it would have let in during the last 30 days, as far as these have no more
+// records than are looked at at once: see [Reach].
 type AllowChoice struct {
 	Range     netip.Prefix
 	Blocked   int64 // attempts that were blocked and would have passed
@@ -28,16 +30,16 @@ func (g *Gate) AllowChoices(ctx context.Context, by Actor, tenant, reference str
 		return nil, err
 	}
 	around := NetworkOf(a.Address)
-	groups, err := g.store.GroupAttempts(ctx, AttemptFilter{
-		Tenant: tenant, Since: g.now().Add(-usesSince),
+	sum, err := g.summarize(ctx, Question{Group: GroupAddress, Patient: true, AttemptFilter: AttemptFilter{
+		Tenant: tenant, Since: g.now().Add(-usesSince), Limit: math.MaxInt,
 		Where: []Condition{{Field: FieldAddress, Range: around}, {Field: FieldOutcome, Value: string(Blocked)}},
-	}, GroupAddress)
+	}})
 	if err != nil {
 		return nil, err
 	}
 	alone := AllowChoice{Range: netip.PrefixFrom(a.Address, a.Address.BitLen())}
 	all := alone
-	for _, group := range groups {
+	for _, group := range sum.Groups {
 		addr, err := netip.ParseAddr(group.Key)
 		if err != nil { // a flood that was folded into a network: nobody's address
 			continue

@@ -119,15 +119,14 @@ func (t *tally) add(r *traceRow, outcome Outcome, sign tallySign) {
 
 // summary makes the answer of what was counted.
 func (c *count) summary(marks *marksOf) *Summary {
-	limit := min(cmp.Or(c.q.Limit, maxGroups), maxGroups)
 	if c.q.Attention {
 		c.attention(marks)
 	}
 	switch {
 	case c.q.Group == GroupAddress:
-		c.groups(c.byAddr, limit, c.addressKey)
+		c.groups(c.byAddr, c.q.Limit, c.addressKey)
 	case c.grouped != nil:
-		c.groups(c.grouped.tallies, limit, c.grouped.key)
+		c.groups(c.grouped.tallies, c.q.Limit, c.grouped.key)
 	}
 	return &c.out
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"time"
 )
@@ -104,20 +105,32 @@ func (g *Gate) fromMemory(ctx context.Context, f AttemptFilter, p patience) (fou
 
 // newest returns the rows that match in the order of a list, as many as a page
 // has.
-func (v *view) newest(m matching, f *AttemptFilter) []traceRow {
-	var out []traceRow
+func (v *view) newest(m matching, f *AttemptFilter) []*traceRow {
+	var out []*traceRow
+	for r := range v.selected(m, f) {
+		after := f.Before.Time.IsZero() || cmp.Or(
+			cmp.Compare(r.first, f.Before.Time.UnixMicro()), cmp.Compare(referenceText(r.reference), f.Before.ID)) < 0
+		if !after {
+			continue
+		}
+		if out = append(out, r); len(out) == f.Limit {
+			break
+		}
+	}
+	return out
+}
+
+// selected gives the rows of a span that match, newest first.
+func (v *view) selected(m matching, f *AttemptFilter) iter.Seq[*traceRow] {
 	since, until := f.Since.UnixMicro(), f.Until.UnixMicro()
-	for _, h := range v.hours {
-		for i := len(h.rows) - 1; i >= 0; i-- {
-			r := &h.rows[i]
-			after := f.Before.Time.IsZero() || cmp.Or(
-				cmp.Compare(r.first, f.Before.Time.UnixMicro()), cmp.Compare(referenceText(r.reference), f.Before.ID)) < 0
-			if after && r.last() >= since && r.first < until && m.matches(r) {
-				if out = append(out, *r); len(out) == f.Limit {
-					return out
+	return func(yield func(*traceRow) bool) {
+		for _, h := range v.hours {
+			for i := range h.rows {
+				r := &h.rows[len(h.rows)-1-i]
+				if r.last() >= since && r.first < until && m.matches(r) && !yield(r) {
+					return
 				}
 			}
 		}
 	}
-	return out
 }

@@ -229,9 +229,21 @@ func lastAdmitted(spans []NetworkSpan, a *Attempt) *Past {
 
 // seenOf counts what is on record of an address or an admin.
 func (g *Gate) seenOf(ctx context.Context, tenant string, c Condition) (Seen, error) {
-	f := AttemptFilter{Tenant: tenant, Since: g.now().Add(-usesSince), Where: []Condition{c}}
-	sums, err := g.store.SumAttempts(ctx, f)
+	now := g.now()
+	f := AttemptFilter{Tenant: tenant, Since: now.Add(-usesSince), Until: now.Add(time.Second), Where: []Condition{c}}
+	v, err := g.recall(ctx, tenant, f.Since.Add(-LongestRecord), f.Until, exact)
+	if err != nil {
+		return Seen{}, err
+	}
 	var s Seen
+	if v.Complete {
+		for r := range v.selected(matchingOf(g, v, f.Where), &f) {
+			kind := &v.kinds[r.kind]
+			s.add(AttemptSum{Stage: kind.stage, Outcome: kind.outcome, Count: r.count, Last: time.UnixMicro(r.last()).UTC()})
+		}
+		return s, nil
+	}
+	sums, err := g.store.SumAttempts(ctx, f)
 	for _, sum := range sums {
 		s.add(sum)
 	}

@@ -340,7 +340,6 @@ type AttemptStore interface {
 	// number of attempts so far.
 	PutAttempts(ctx context.Context, boot Ledger, batch []Attempt) error
 	Attempts(ctx context.Context, f AttemptFilter) ([]Attempt, error)
-	GroupAttempts(ctx context.Context, f AttemptFilter, by GroupBy) ([]AttemptGroup, error)
 	// GrownAttempts lists records by their last time, the latest first.
 	GrownAttempts(ctx context.Context, f AttemptFilter) ([]Attempt, error)
 	// CountAttempts counts records.

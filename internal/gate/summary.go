@@ -70,6 +70,12 @@ func (g *Gate) Summarize(ctx context.Context, by Actor, q Question) (*Summary, e
 			return nil, err
 		}
 	}
+	q.Limit = min(cmp.Or(q.Limit, maxGroups), maxGroups)
+	return g.summarize(ctx, q)
+}
+
+// summarize is Summarize without a bound of the groups, for the gate itself.
+func (g *Gate) summarize(ctx context.Context, q Question) (*Summary, error) {
 	now := g.now()
 	if q.Until.IsZero() || q.Until.After(now) {
 		q.Until = now.Add(time.Second) // clocks of nodes differ

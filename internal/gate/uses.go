@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -65,17 +66,21 @@ func (g *Gate) DryRun(ctx context.Context, by Actor, tenant string) (*DryRun, er
 	if err != nil || since.IsZero() {
 		return nil, err
 	}
-	d := &DryRun{Since: since}
-	found, err := g.store.GroupAttempts(ctx, AttemptFilter{Tenant: tenant, Since: since, Where: []Condition{
-		{Field: FieldStage, Value: string(StageSignIn)}, {Field: FieldOutcome, Value: string(WouldBlock)},
-	}}, GroupAdmin)
-	for _, f := range found {
-		if f.Key != "" {
+	sum, err := g.summarize(ctx, Question{Group: GroupAdmin, Patient: true, AttemptFilter: AttemptFilter{
+		Tenant: tenant, Since: since, Limit: math.MaxInt,
+		Where: []Condition{{Field: FieldStage, Value: string(StageSignIn)}, {Field: FieldOutcome, Value: string(WouldBlock)}},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	d := &DryRun{Since: sum.Since}
+	for i := range sum.Groups {
+		if f := &sum.Groups[i]; f.Key != "" {
 			d.People++
 			d.SignIns += f.Count
 		}
 	}
-	return d, err
+	return d, nil
 }
 
 // inDryRunSince returns when the list went into dry run without a break since;

@@ -3,8 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -134,68 +132,6 @@ func (s *Store) Attempt(ctx context.Context, tenant, reference string) (*gate.At
 		return nil, found(err)
 	}
 	return &a, nil
-}
-
-// groupings say what records can be grouped by here: two columns, the second for
-// the length of a network, and what becomes the key of a group. What goes over
-// many records is grouped in memory, by package gate.
-var groupings = map[gate.GroupBy]struct {
-	columns string
-	key     func(column []byte, bits int, login string) string
-}{
-	gate.GroupAddress: {`a.address AS part, a.bits AS length`, func(address []byte, bits int, _ string) string {
-		return networkText(address, bits)
-	}},
-	gate.GroupAdmin: {`a.admin AS part, CAST(0 AS BIGINT) AS length`, func(id []byte, _ int, login string) string {
-		return cmp.Or(login, string(id)) // an admin that is gone has no login any more
-	}},
-}
-
-// networkText is an address, the network that a folded record stands for, or
-// nothing where the address is unknown.
-func networkText(address []byte, bits int) string {
-	a, ok := netip.AddrFromSlice(address)
-	if !ok {
-		return ""
-	}
-	if bits == a.BitLen() {
-		return a.String()
-	}
-	return netip.PrefixFrom(a, bits).String()
-}
-
-// GroupAttempts groups the selected records, the groups with the most attempts
-// first. Records that were folded into a network are a group of their own.
-func (s *Store) GroupAttempts(ctx context.Context, f gate.AttemptFilter, by gate.GroupBy) ([]gate.AttemptGroup, error) {
-	grouping, ok := groupings[by]
-	if !ok {
-		return nil, fmt.Errorf("attempts cannot be grouped by %q", by)
-	}
-	var w where
-	if err := w.attempts(f); err != nil {
-		return nil, err
-	}
-	scan := func(row scanner) (g gate.AttemptGroup, err error) {
-		var part []byte
-		var length int
-		var login string
-		err = row.Scan(&part, &length, &login, &g.Records, &g.Count, timeColumn{&g.FirstTime}, timeColumn{&g.LastTime}, &g.Reference)
-		if err == nil {
-			g.Key = grouping.key(part, length, login)
-		}
-		return g, err
-	}
-	return collect(ctx, s.read(), scan, `
-		SELECT part, length, MAX(login), COUNT(*), CAST(SUM(count) AS BIGINT) AS total, MIN(first_time), MAX(last_time),
-			MAX(CASE WHEN newest = 1 THEN reference END)
-		FROM (
-			SELECT g.*, ROW_NUMBER() OVER (PARTITION BY part, length ORDER BY last_time DESC, reference DESC) AS newest
-			FROM (
-				SELECT `+grouping.columns+`, `+attemptLogin+` AS login, a.count, a.first_time, a.last_time, a.reference`+
-		attemptTables+w.String()+`
-			) g
-		) n
-		GROUP BY part, length ORDER BY total DESC, part, length LIMIT `+w.arg(orAll(f.Limit)), w.args...)
 }
 
 // SignIns returns how often each address signed in since, the last first.

@@ -277,9 +277,6 @@ func TestUnknownFilters(t *testing.T) {
 			t.Errorf("%s: no error, so the filter would select too much", name)
 		}
 	}
-	if _, err := s.GroupAttempts(t.Context(), gate.AttemptFilter{}, gate.GroupReason); err == nil {
-		t.Error("a grouping that is not made here: no error")
-	}
 }
 
 // While a reviewer turns pages, records grow and new ones arrive.
@@ -335,51 +332,6 @@ func groupKey(a gate.Attempt, by gate.GroupBy) string {
 		return net.String()
 	}
 	return own.Masked().String()
-}
-
-func TestGroupAttempts(t *testing.T) {
-	each(t, func(t *testing.T, s *Store) {
-		all := sample(t, s)
-		f := gate.AttemptFilter{Tenant: "ACME", Where: []gate.Condition{{Field: gate.FieldOutcome, Value: "allowed", Not: true}}}
-		for _, by := range []gate.GroupBy{gate.GroupAddress, gate.GroupAdmin} {
-			groups := map[string]*gate.AttemptGroup{}
-			for _, a := range all {
-				if !selects(f, a) {
-					continue
-				}
-				key := groupKey(a, by)
-				g := groups[key]
-				if g == nil {
-					g = &gate.AttemptGroup{Key: key, FirstTime: a.FirstTime}
-					groups[key] = g
-				}
-				g.Records++
-				g.Count += a.Count
-				if a.FirstTime.Before(g.FirstTime) {
-					g.FirstTime = a.FirstTime
-				}
-				if c := a.LastTime.Compare(g.LastTime); c > 0 || c == 0 && a.Reference > g.Reference {
-					g.LastTime, g.Reference = a.LastTime, a.Reference
-				}
-			}
-			f.Limit = 0
-			got, err := s.GroupAttempts(t.Context(), f, by)
-			must(t, err)
-			equal(t, string(by)+": groups", len(got), len(groups))
-			for _, g := range got {
-				if groups[g.Key] == nil || *groups[g.Key] != g {
-					t.Errorf("%s: got %+v, want %+v", by, g, groups[g.Key])
-				}
-			}
-			if !slices.IsSortedFunc(got, func(a, b gate.AttemptGroup) int { return cmp.Compare(b.Count, a.Count) }) {
-				t.Errorf("%s: the largest is not first", by)
-			}
-			f.Limit = 2
-			two, err := s.GroupAttempts(t.Context(), f, by)
-			must(t, err)
-			equal(t, string(by)+": the first two", two, got[:2])
-		}
-	})
 }
 
 func TestSignIns(t *testing.T) {
