@@ -105,6 +105,7 @@ func TestPackGoesWithItsRecords(t *testing.T) {
 		addTenant(t, s, "ACME")
 		g := after(t, s, 2*time.Hour)
 		first := attempt("SP-1", "ACME", epoch)
+		first.LoginHash = "HASH"
 		putAll(t, s, first, attempt("SP-0", "ACME", epoch.Add(-time.Second)))
 		for name, change := range map[string]func() error{
 			"one grows": func() error {
@@ -115,6 +116,11 @@ func TestPackGoesWithItsRecords(t *testing.T) {
 			"one comes late": func() error { putAll(t, s, attempt("SP-2", "ACME", epoch)); return nil },
 			"addresses are shortened": func() error {
 				_, _, err := s.ShortenAddresses(t.Context(), "ACME", time.Time{}, epoch.Add(time.Hour), 100)
+				return err
+			},
+			"a person is erased": func() error {
+				n, _, err := s.EraseAttempts(t.Context(), &gate.Subject{Tenant: "ACME", Hashes: []string{"HASH"}}, gate.Cursor{}, 100, false)
+				equal(t, "erased records", n, int64(1))
 				return err
 			},
 			"one is deleted": func() error {
