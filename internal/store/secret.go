@@ -64,7 +64,7 @@ func LoadOrCreateSecret(path string) ([]byte, error) {
 			if secret, err := LoadSecret(path); !errors.Is(err, fs.ErrNotExist) {
 				return secret, err
 			}
-			return nil, fmt.Errorf("the store %s exists but its secret %s is missing: put it back from the backup", db, path)
+			return nil, fmt.Errorf("the store %s exists but its secret %s is missing: put it back from the copy that you keep apart", db, path)
 		}
 	}
 	if err := createSecret(path); err != nil && !errors.Is(err, fs.ErrExist) {
