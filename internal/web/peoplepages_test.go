@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -241,6 +242,35 @@ func TestTokenPages(t *testing.T) {
 	s.get("owner", "tokens", &all)
 	s.went(s.post("owner", "tokens/"+all.Items[0]["id"].(string)), "tokens?done=token_removed")
 	s.refused(s.bearing("backup", "GET", "me", ""), 401, "bad_credentials")
+}
+
+// What was erased is a word in every place, and never what stands for it.
+func TestAuditPageSaysErased(t *testing.T) {
+	s := newAPISite(t)
+	s.post("owner", "people/invite", "login", "wu.min", "name", "Wu Min", "role", "member")
+	if err := s.RemoveAdmin(s.ctx, apiCommand, s.acme.ID, "wu.min"); err != nil {
+		t.Fatal(err)
+	}
+	done, err := s.EraseSubject(s.ctx, apiCommand, s.acme, "wu.min", false)
+	if err != nil || done.Erased.Texts != 4 {
+		t.Fatalf("got %+v, %v; want 4 texts", done, err)
+	}
+	page, a := s.look("reviewer", "audit")
+	s.says(page, "Name: erased", "Username: erased", "Erased what was recorded of a person")
+	for i := 0; i < 200 && !strings.Contains(textOf(page), "verified just"); i++ {
+		page, _ = s.look("reviewer", "audit")
+	}
+	s.says(page, "changes hold, 4 texts in them were erased; verified just now")
+	page, _ = s.look("reviewer", "audit?lang=zh-CN")
+	s.says(page, "已清除", "清除了某人的个人数据", "其中 4 处文字已清除")
+	var all list[row]
+	s.get("reviewer", "changes?kind=admin&limit=1", &all)
+	if got := fmt.Sprint(all.Items[0]["erased"]); got != "[/detail/before/login /detail/before/name]" {
+		t.Errorf("erased: got %s", got)
+	}
+	if file := s.send("reviewer", "GET", Prefix+"audit/download", "").body; strings.Contains(a.body+file, "wu.min") {
+		t.Error("the login is still there")
+	}
 }
 
 func TestAuditPage(t *testing.T) {
