@@ -170,7 +170,9 @@ func (c *Change) Erase(pick func(path, text string) bool) (n int, err error) {
 		return 0, err
 	}
 	leaves, erased := slices.Clone(all), *c
-	for i, t := range slices.Backward(texts) { // from the end, so that the places before stay
+	var detail []byte
+	rest := 0 // of the detail, from where it is not copied
+	for i, t := range texts {
 		if t.text == "" || !pick(t.path, t.text) {
 			continue
 		}
@@ -179,27 +181,26 @@ func (c *Change) Erase(pick func(path, text string) bool) (n int, err error) {
 			return 0, err
 		}
 		leaves[i] = Leaf{Erased: commitment}
-		erased.take(t)
+		switch t.path {
+		case actorPath:
+			erased.Actor = ""
+		case addressPath:
+			erased.Address = netip.Addr{}
+		default:
+			detail = append(append(detail, c.Detail[rest:t.start]...), `""`...)
+			rest = t.end
+		}
 		n++
 	}
 	if n == 0 {
 		return 0, nil
 	}
+	if rest > 0 {
+		erased.Detail = append(detail, c.Detail[rest:]...)
+	}
 	erased.Key, erased.Leaves = nil, leaves
 	*c = erased
 	return n, nil
-}
-
-// take empties the place of a text.
-func (c *Change) take(t changeText) {
-	switch t.path {
-	case actorPath:
-		c.Actor = ""
-	case addressPath:
-		c.Address = netip.Addr{}
-	default:
-		c.Detail = slices.Concat(c.Detail[:t.start], []byte(`""`), c.Detail[t.end:])
-	}
 }
 
 // Erased lists where texts of the change were erased, as JSON pointers:
