@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -67,4 +68,15 @@ func Unpack(h TenantHour, pack []byte) ([]Trace, error) {
 		})
 	}
 	return traces, err
+}
+
+// HoldTenants puts tenants into memory that no store has.
+func (g *Gate) HoldTenants(n int) {
+	for i := range n {
+		id, slug := fmt.Sprint("T", i), fmt.Sprint("tenant-", i)
+		g.snap.tenants.set(id, &tenantState{
+			Tenant:   Tenant{ID: id, Slug: slug, Name: fmt.Sprint("Company ", i*7919%100_003), Mode: Modes[i%len(Modes)], Hosts: []string{slug + ".example"}},
+			networks: make([]Network, 20),
+		})
+	}
 }

@@ -63,10 +63,12 @@ const (
 	SortSlug    TenantSort = "slug"
 	SortName    TenantSort = "name"
 	SortCreated TenantSort = "created" // the newest first
+	// SortWarnings begins with those that somebody should look after.
+	SortWarnings TenantSort = "warnings"
 )
 
 // TenantSorts is the closed list of orders.
-var TenantSorts = []TenantSort{SortSlug, SortName, SortCreated}
+var TenantSorts = []TenantSort{SortSlug, SortName, SortCreated, SortWarnings}
 
 // TenantFilter selects tenants.
 type TenantFilter struct {
@@ -87,8 +89,6 @@ type TenantFigures struct {
 
 // OperatorStore is what those see of all tenants who run the gateway.
 type OperatorStore interface {
-	// TenantPage lists the tenants that a filter selects.
-	TenantPage(ctx context.Context, f TenantFilter) ([]Tenant, error)
 	// TenantFigures reads what a tenant's records say: attempts since one
 	// moment, requests since another.
 	TenantFigures(ctx context.Context, tenant string, attempts, requests time.Time) (TenantFigures, error)
@@ -132,22 +132,23 @@ const (
 	WarnEmergency TenantWarning = "emergency"
 )
 
+// warningOrder has the gravest first.
+var warningOrder = []TenantWarning{WarnEmergency, WarnNoOwner, WarnOneAdmin, WarnOff, WarnEmptyList, WarnNobody, WarnNoHost}
+
 // Warnings are those about a tenant, the gravest first.
 func (r *TenantRow) Warnings() (out []TenantWarning) {
-	for _, w := range []struct {
-		holds bool
-		what  TenantWarning
-	}{
-		{r.Open > 0, WarnEmergency},
-		{r.Owners == 0, WarnNoOwner},
-		{r.Owners > 0 && r.Admins == 1, WarnOneAdmin},
-		{r.Mode == ModeOff, WarnOff},
-		{r.Mode != ModeOff && r.Entries == 0, WarnEmptyList},
-		{r.Known && r.LastSignIn.IsZero(), WarnNobody},
-		{len(r.Hosts) == 0, WarnNoHost},
-	} {
-		if w.holds {
-			out = append(out, w.what)
+	holds := map[TenantWarning]bool{
+		WarnEmergency: r.Open > 0,
+		WarnNoOwner:   r.Owners == 0,
+		WarnOneAdmin:  r.Owners > 0 && r.Admins == 1,
+		WarnOff:       r.Mode == ModeOff,
+		WarnEmptyList: r.Mode != ModeOff && r.Entries == 0,
+		WarnNobody:    r.Known && r.LastSignIn.IsZero(),
+		WarnNoHost:    len(r.Hosts) == 0,
+	}
+	for _, w := range warningOrder {
+		if holds[w] {
+			out = append(out, w)
 		}
 	}
 	return out
@@ -167,10 +168,7 @@ func (g *Gate) TenantRows(ctx context.Context, by Actor, f TenantFilter) ([]Tena
 	if err := g.operates(by, RoleOwner, RoleReviewer); err != nil {
 		return nil, err
 	}
-	found, err := g.store.TenantPage(ctx, f)
-	if err != nil {
-		return nil, err
-	}
+	found := g.selectTenants(f)
 	ctx, cancel := context.WithTimeout(ctx, allWithin)
 	defer cancel()
 	rows := make([]TenantRow, len(found))
@@ -199,21 +197,8 @@ func (g *Gate) CountTenants() int { return g.snap.tenants.len() }
 func (g *Gate) tenantRow(ctx context.Context, t Tenant) TenantRow {
 	row, now := TenantRow{Tenant: t}, g.now()
 	if known := g.snap.byID(t.ID); known != nil {
-		for i := range known.networks {
-			if n := &known.networks[i]; n.Enabled && n.Admits(now) {
-				row.Entries++
-			}
-		}
-		for _, a := range known.admins {
-			if a.Disabled || a.NoPassword {
-				continue
-			}
-			row.Admins++
-			if a.Role == RoleOwner {
-				row.Owners++
-			}
-		}
-		row.Open = len(g.Emergencies(t.ID))
+		row = g.heldRow(known, now)
+		row.Tenant = t
 	}
 	ctx, cancel := context.WithTimeout(ctx, figuresWithin)
 	defer cancel()

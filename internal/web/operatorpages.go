@@ -120,7 +120,7 @@ type tenantsData struct {
 
 var tenantModes = []option{{string(gate.ModeEnforced), "mode.enforced"}, {string(gate.ModeDryRun), "mode.dry_run"}, {string(gate.ModeOff), "mode.off"}}
 
-var tenantSorts = []option{{string(gate.SortSlug), "op.sort.slug"}, {string(gate.SortName), "op.sort.name"}, {string(gate.SortCreated), "op.sort.created"}}
+var tenantSorts = []option{{string(gate.SortSlug), "op.sort.slug"}, {string(gate.SortName), "op.sort.name"}, {string(gate.SortCreated), "op.sort.created"}, {string(gate.SortWarnings), "op.sort.warnings"}}
 
 // chosenOf is a value of a query if it is one of the options, or the first.
 func chosenOf(options []option, value, otherwise string) string {

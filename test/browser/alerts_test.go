@@ -6,8 +6,8 @@ import (
 
 // alertsStory is what an owner does to be told what happens.
 var alertsStory = []state{
+	{"policy", 200, "policy.title", "", func(v *visitor) int { return v.console("policy") }},
 	{"alerts", 200, "alerts.title", "", func(v *visitor) int {
-		v.console("policy")
 		return v.Submit(`main a[href*="policy/alerts"]`)
 	}},
 	{"alerts-wrong", 422, "alerts.title", "alerts.wrong.webhook", func(v *visitor) int {

@@ -66,8 +66,6 @@ CREATE TABLE tenants (
 	created  BIGINT NOT NULL
 );
 
-CREATE INDEX tenants_name ON tenants (name, slug);
-CREATE INDEX tenants_created ON tenants (created, slug);
 -- What the owners of a tenant chose beside its list. No row: nothing yet.
 -- Spans are µs, 0 is none.
 CREATE TABLE tenant_settings (
