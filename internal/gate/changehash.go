@@ -196,7 +196,7 @@ func (c *Change) Erase(pick func(path, text string) bool) (n int, err error) {
 		return 0, nil
 	}
 	if rest > 0 {
-		erased.Detail = append(detail, c.Detail[rest:]...)
+		erased.Detail = slices.Concat(detail, c.Detail[rest:])
 	}
 	erased.Key, erased.Leaves = nil, leaves
 	*c = erased
