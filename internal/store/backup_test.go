@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -301,7 +302,12 @@ func TestRestoreRefuses(t *testing.T) {
 			must(t, err)
 			_, err = holder.ExecContext(t.Context(), `LOCK TABLE attempts IN SHARE MODE`)
 			must(t, err)
-			_, err = Restore(t.Context(), dsn+"?lock_timeout=100", file, restoring(RestoreOptions{Replace: true}))
+			impatient, err := url.Parse(dsn)
+			must(t, err)
+			query := impatient.Query()
+			query.Set("lock_timeout", "100")
+			impatient.RawQuery = query.Encode()
+			_, err = Restore(t.Context(), impatient.String(), file, restoring(RestoreOptions{Replace: true}))
 			if err == nil || !strings.Contains(err.Error(), "another program holds it") {
 				t.Errorf("while somebody holds a table: got %v", err)
 			}
