@@ -64,7 +64,7 @@ var (
 	personalFields = []string{"login", "name", "address", "user_agent", "why", "reason", "note"}
 	// closedFields only ever have words of a closed list, which may be somebody's
 	// login: owner.
-	closedFields = []string{"role", "mode", "mode_before", "password", "state", "format", "field", "page", "kind", "language", "scopes", "accepted"}
+	closedFields = []string{"role", "roles", "mode", "password", "state", "format", "field", "page", "kind", "language", "scopes", "accepted"}
 )
 
 // fieldOf is the name of the field that a path leads to, or of the list in it.
